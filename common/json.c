@@ -170,29 +170,54 @@ int json_array_get_borrow(json_t *object, const char *where, const char *key, js
     return member(object, where, key, JSON_ARRAY, out, err);
 }
 
-bool json_contains(const json_t *have, const json_t *want)
+static bool is_empty(const json_t *value)
+{
+    switch (value ? json_typeof(value) : JSON_NULL) {
+    case JSON_NULL:
+    case JSON_FALSE:
+        return true;
+    case JSON_STRING:
+        return !json_string_length(value);
+    case JSON_INTEGER:
+        return !json_integer_value(value);
+    case JSON_OBJECT:
+        return !json_object_size(value);
+    case JSON_ARRAY:
+        return !json_array_size(value);
+    default:
+        return false;
+    }
+}
+
+/* Every member of `a` has its equal in `b`. */
+static bool members_match(const json_t *a, const json_t *b)
 {
     const char *key;
-    const json_t *value;
-    size_t i;
+    json_t *value;
 
-    if (!have || json_typeof(have) != json_typeof(want))
-        return false;
-    if (json_is_object(want)) {
-        json_object_foreach((json_t *)want, key, value)
-            if (!json_contains(json_object_get(have, key), value))
-                return false;
-        return true;
-    }
-    if (json_is_array(want)) {
-        if (json_array_size(have) != json_array_size(want))
+    json_object_foreach((json_t *)a, key, value)
+        if (!json_equivalent(value, json_object_get(b, key)))
             return false;
-        json_array_foreach(want, i, value)
-            if (!json_contains(json_array_get(have, i), value))
-                return false;
-        return true;
-    }
-    return json_equal(have, want);
+    return true;
+}
+
+bool json_equivalent(const json_t *a, const json_t *b)
+{
+    size_t i;
+    json_t *value;
+
+    if (is_empty(a) || is_empty(b))
+        return is_empty(a) && is_empty(b);
+    if (json_is_object(a) && json_is_object(b))
+        return members_match(a, b) && members_match(b, a);
+    if (!json_is_array(a) || !json_is_array(b))
+        return json_equal(a, b);
+    if (json_array_size(a) != json_array_size(b))
+        return false;
+    json_array_foreach(a, i, value)
+        if (!json_equivalent(value, json_array_get(b, i)))
+            return false;
+    return true;
 }
 
 char *json_text(const json_t *value)

@@ -53,10 +53,11 @@ int json_array_get_borrow(json_t *object, const char *where, const char *key, js
                           struct err *err);
 
 /*
- * True when everything in `want` is in `have`: objects by member (`have` may hold more: what the
- * API server fills in by default), arrays by position and length, the rest by value.
+ * True when both say the same to the API server: an absent member equals an
+ * empty one (null, false, 0, "", [], {}), since it leaves out what is empty when it stores an
+ * object. Lists are compared by position.
  */
-bool json_contains(const json_t *have, const json_t *want);
+bool json_equivalent(const json_t *a, const json_t *b);
 
 /* Compact text, the caller's to free. */
 char *json_text(const json_t *value);
