@@ -14,6 +14,7 @@ COMMON := \
 	common/log.c \
 	common/json.c \
 	common/digest.c \
+	common/duration.c \
 	common/path.c \
 	common/source_uri.c \
 	common/plan.c
@@ -32,8 +33,11 @@ WEBHOOK := \
 	webhook/request.c \
 	webhook/quantity.c \
 	webhook/admit.c \
+	webhook/pod.c \
 	webhook/inject.c \
 	webhook/volumes.c \
+	webhook/mounts.c \
+	webhook/scheduling.c \
 	webhook/init_container.c \
 	webhook/patch.c \
 	webhook/metrics.c \

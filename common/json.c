@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cleanup.h"
 #include "xalloc.h"
 
 /*
@@ -218,6 +219,19 @@ bool json_equivalent(const json_t *a, const json_t *b)
         if (!json_equivalent(value, json_array_get(b, i)))
             return false;
     return true;
+}
+
+json_t *json_string_lossy(const char *text)
+{
+    json_t *string = json_string(text);
+
+    if (string)
+        return string;
+    autofree char *ascii = xstrdup(text);
+    for (char *c = ascii; *c; c++)
+        if ((unsigned char)*c >= 0x80)
+            *c = '?';
+    return json_string(ascii);
 }
 
 char *json_text(const json_t *value)

@@ -59,6 +59,12 @@ int json_array_get_borrow(json_t *object, const char *where, const char *key, js
  */
 bool json_equivalent(const json_t *a, const json_t *b);
 
+/*
+ * A string of text that may have been cut in the middle of a character, as
+ * messages are: what is not UTF-8 becomes '?', where json_string() would give NULL.
+ */
+json_t *json_string_lossy(const char *text);
+
 /* Compact text, the caller's to free. */
 char *json_text(const json_t *value);
 
