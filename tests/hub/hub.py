@@ -128,8 +128,10 @@ def seed(argv: list[str]) -> int:
         parser.error("--repo ORG/NAME and --size go together")
     store = Store(args.dir)
     try:
-        made = hubseed.seed_big(store, args.repo, args.size, args.shards) if args.repo else hubseed.seed_default(store)
-    except ValueError as error:
+        with store.only_writer():
+            made = (hubseed.seed_big(store, args.repo, args.size, args.shards) if args.repo
+                    else hubseed.seed_default(store))
+    except (OSError, ValueError) as error:
         parser.error(str(error))
     for repo in made:
         print(json.dumps(repo))
@@ -148,6 +150,8 @@ def serve(argv: list[str]) -> int:
     parser.add_argument("--tls-key")
     parser.add_argument("--set", type=parse_setting, action="append", default=[], metavar="NAME=VALUE")
     args = parser.parse_args(argv)
+    if not os.path.isdir(args.data):
+        parser.error(f"{args.data} is not a directory; `hub.py seed {args.data}` makes one")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -1,6 +1,7 @@
 """The control API under /_control/ and a client of it; the docstring of hub.py describes it."""
 
 import json
+import re
 import ssl
 import urllib.error
 import urllib.request
@@ -22,7 +23,7 @@ def answer(state: State, store: Store, request: Request) -> Response:
         if request.method == "POST" and verb in _WRITE:
             body = json.loads(request.body) if request.body else {}
             return json_response(_WRITE[verb](state, store, body))
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, re.error) as error:
         return json_response({"error": f"{type(error).__name__}: {error}"}, 400)
     known = ", ".join([f"GET {name}" for name in _READ] + [f"POST {name}" for name in _WRITE])
     return json_response({"error": f"no such control; known: {known}"}, 404)

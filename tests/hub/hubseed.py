@@ -7,7 +7,7 @@ import json
 import random
 import struct
 
-from hubstore import Store, write_atomically
+from hubstore import Store
 
 MODEL = "acme/tiny-llama"
 GATED = "acme/gated-llama"
@@ -130,8 +130,8 @@ def seed_default(store: Store) -> list[dict]:
     numbers = random.Random("tiny-set").randbytes(64 << 10)
     store.commit(DATASET, {"README.md": b"# Tiny set\n", "data/train.jsonl": rows, "data/train.bin": numbers},
                  kind="dataset", title="First version", fresh=True)
-    write_atomically(store.root / "files" / PLAIN_FILE, first[shard])
-    write_atomically(store.root / "files" / "tiny" / "hello.txt", b"hello\n")
+    store.write(store.root / "files" / PLAIN_FILE, first[shard])
+    store.write(store.root / "files" / "tiny" / "hello.txt", b"hello\n")
     return [describe(store, kind, name) for kind, name in
             (("model", MODEL), ("model", GATED), ("model", PRIVATE), ("dataset", DATASET))]
 

@@ -6,9 +6,11 @@
     DATA/files/...                      plain files, served under /files/
 
 Commit, tree and blob ids are what git itself would compute, so a client may verify all of them.
-Everything is written to a temporary name and renamed: a killed seed is simply run again.
+Everything is written to DATA/.unfinished and renamed: a killed seed is simply run again.
 """
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -96,9 +98,10 @@ def git_trees(files: dict[str, FileEntry]) -> dict[str, str]:
     return ids
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes, beside: Path | None = None) -> None:
+    """Readers see all of it or nothing. The temporary file lies in `beside`, by default next to the path."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    temporary = (beside or path.parent) / f".{path.name}.{os.getpid()}.{threading.get_ident()}"
     temporary.write_bytes(content)
     os.replace(temporary, path)
 
@@ -134,6 +137,25 @@ class Store:
                 self._cache[path] = cached
             return cached[1]
 
+    def scratch(self) -> Path:
+        """The folder of unfinished files."""
+        folder = self.root / ".unfinished"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @contextlib.contextmanager
+    def only_writer(self):
+        """One seed at a time; what a killed one left unfinished is removed."""
+        scratch = self.scratch()
+        with open(self.root / ".lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for leftover in scratch.iterdir():
+                leftover.unlink()
+            yield
+
+    def write(self, path: Path, content: bytes) -> None:
+        write_atomically(path, content, self.scratch())
+
     def content(self, kind: str, repo_id: str, revision: str) -> dict[str, bytes]:
         """Path and bytes of every file of a commit: what a download has to equal."""
         repo = self.repo(kind, repo_id)
@@ -154,9 +176,7 @@ class Store:
 
     def add_stream(self, chunks, name_hint: str) -> FileEntry:
         """Stores a large LFS file that is produced piece by piece."""
-        folder = self.root / "blobs"
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / f".{name_hint}.{os.getpid()}"
+        temporary = self.scratch() / f"{name_hint}.{os.getpid()}"
         digest, size = hashlib.sha256(), 0
         with open(temporary, "wb") as out:
             for chunk in chunks:
@@ -196,7 +216,7 @@ class Store:
             repo.refs[f"refs/tags/{tag}"] = oid
         for name, value in flags.items():
             setattr(repo, name, value)
-        write_atomically(self.repo_path(kind, repo_id), json.dumps(_repo_to_json(repo)).encode())
+        self.write(self.repo_path(kind, repo_id), json.dumps(_repo_to_json(repo)).encode())
         return oid
 
     def _entry(self, path: str, content: bytes | FileEntry) -> FileEntry:
@@ -207,7 +227,7 @@ class Store:
     def _keep(self, oid: str, content: bytes) -> None:
         path = self.blob_path(oid)
         if not path.exists() or path.stat().st_size != len(content):
-            write_atomically(path, content)
+            self.write(path, content)
 
 
 def _repo_to_json(repo: Repo) -> dict:
