@@ -15,13 +15,16 @@
  */
 static _Thread_local bool parsing;
 static _Thread_local size_t budget_bytes;
+static _Thread_local bool exhausted;
 
 static void *allocate(size_t bytes)
 {
     if (!parsing)
         return xmalloc(bytes);
-    if (bytes > budget_bytes)
+    if (bytes > budget_bytes) {
+        exhausted = true;
         return NULL;
+    }
     void *p = malloc(bytes);
     if (!p)
         return NULL;
@@ -77,6 +80,7 @@ int json_parse(const char *text, size_t len, const struct json_limits *limits, j
     if (check_depth(text, len, limits->depth, err))
         return -1;
     budget_bytes = limits->memory_bytes;
+    exhausted = false;
     parsing = true;
     json_t *value = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
     parsing = false;
@@ -84,7 +88,7 @@ int json_parse(const char *text, size_t len, const struct json_limits *limits, j
         *out = value;
         return 0;
     }
-    if (json_error_code(&error) == json_error_out_of_memory)
+    if (exhausted) /* jansson does not report every failed allocation as such */
         return err_set(err, ERR_INPUT, "JSON needs more than %zu bytes of memory to parse",
                        limits->memory_bytes);
     return err_set(err, ERR_INPUT, "not JSON: line %d column %d: %s", error.line, error.column,
