@@ -33,6 +33,7 @@ WEBHOOK := \
 	webhook/request.c \
 	webhook/quantity.c \
 	webhook/admit.c \
+	webhook/workload.c \
 	webhook/pod.c \
 	webhook/inject.c \
 	webhook/volumes.c \
