@@ -23,7 +23,10 @@ COMMON := \
 WEBHOOK := \
 	webhook/main.c \
 	webhook/options.c \
+	webhook/yaml_stream.c \
 	webhook/yaml.c \
+	webhook/yaml_scalar.c \
+	webhook/yaml_write.c \
 	webhook/config.c \
 	webhook/certs.c \
 	webhook/server.c \
@@ -133,6 +136,61 @@ $(B)/unit/initc/%: $(B)/obj/tests/unit/initc/%.o $(call unit_objects,$(INITC))
 
 .PHONY: unit-programs
 unit-programs: $(UNIT)
+
+# Tests. `tests/run.sh` runs suites and closes with `N passed, N failed, N skipped`.
+.PHONY: check test asan tsan golden demo
+check: all unit-programs ## the fast tests: no root, no cluster
+	@MODELBERTH_BUILD=$(B) tests/run.sh unit golden server initc manifests
+
+test: ## everything: fast tests, the real Hub client, images, and a real one-node Kubernetes
+	@tests/setup.sh check cluster
+	@$(MAKE) --no-print-directory all unit-programs
+	@MODELBERTH_BUILD=$(B) tests/run.sh unit golden server initc manifests hub images cluster e2e
+
+asan: ## the fast tests under AddressSanitizer and UBSan
+	@$(MAKE) --no-print-directory SAN=asan check
+
+tsan: ## the fast tests under ThreadSanitizer
+	@$(MAKE) --no-print-directory SAN=tsan check
+
+golden: all ## rewrite the expected files of tests/golden; read the diff
+	@MODELBERTH_BUILD=$(B) tests/run.sh golden --update
+
+demo: ## show the main job on this machine: no Kubernetes, no internet but for missing packages
+	@tests/setup.sh build
+	@$(MAKE) --no-print-directory all
+	@tests/demo.sh
+
+.PHONY: images cluster-up cluster-down
+images: all ## OCI archives of both programs in build/images
+	@VERSION=$(VERSION) manifests/images/build.sh
+
+cluster-up: ## start the one-node test Kubernetes and print its KUBECONFIG
+	@tests/setup.sh cluster
+	@tests/cluster/cluster.sh up
+
+cluster-down: ## stop it and remove its state
+	@tests/cluster/cluster.sh down
+
+# Style. The limits are those of CONTRIBUTING.md.
+C_FILES = $(wildcard common/*.[ch] webhook/*.[ch] webhook/*/*.[ch] initc/*.[ch] initc/*/*.[ch] tests/unit/*.[ch] tests/unit/*/*.[ch])
+.PHONY: format lint
+format: ## format the C sources
+	@clang-format -i $(C_FILES)
+
+lint: ## format check, shellcheck, cppcheck, spelling and size limits
+	@tests/lint.sh
+
+.PHONY: install clean help
+install: all ## install both programs under DESTDIR and PREFIX
+	install -D -m 755 build/modelberth-webhook $(DESTDIR)$(PREFIX)/bin/modelberth-webhook
+	install -D -m 755 build/modelberth-initc $(DESTDIR)$(PREFIX)/bin/modelberth-initc
+
+clean: ## remove build/
+	rm -rf build
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .SECONDARY:
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

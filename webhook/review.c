@@ -38,46 +38,69 @@ struct envelope {
     json_t *object; /* NULL where there is none */
 };
 
+struct string_member {
+    const char *key;
+    const char **out;
+};
+
 static const char *or_empty(const char *text)
 {
     return text ? text : "";
 }
 
-static int read_envelope(json_t *root, struct envelope *e, struct err *err)
+static int read_type(const json_t *root, struct envelope *e, struct err *err)
 {
     const char *kind = NULL;
-    json_t *request = NULL;
-    json_t *kinds = NULL;
 
     if (!json_is_object(root))
         return err_set(err, ERR_INPUT, "not an AdmissionReview: an object expected");
     if (json_string_get(root, "review", "kind", &kind, err) < 0 ||
         json_string_get(root, "review", "apiVersion", &e->api_version, err) < 0)
         return -1;
-    if (!kind || strcmp(kind, "AdmissionReview") != 0)
+    if (strcmp(or_empty(kind), "AdmissionReview") != 0)
         return err_set(err, ERR_INPUT, "not an AdmissionReview: kind is '%.80s'", or_empty(kind));
-    if (!e->api_version || (strcmp(e->api_version, "admission.k8s.io/v1") != 0 &&
-                            strcmp(e->api_version, "admission.k8s.io/v1beta1") != 0))
+    if (strcmp(or_empty(e->api_version), "admission.k8s.io/v1") != 0 &&
+        strcmp(or_empty(e->api_version), "admission.k8s.io/v1beta1") != 0)
         return err_set(
             err, ERR_INPUT,
             "apiVersion '%.80s' is not supported: admission.k8s.io/v1 or v1beta1 expected",
             or_empty(e->api_version));
+    return 0;
+}
+
+static int read_strings(const json_t *object, const char *where, size_t n,
+                        const struct string_member members[n], struct err *err)
+{
+    for (size_t i = 0; i < n; i++)
+        if (json_string_get(object, where, members[i].key, members[i].out, err) < 0)
+            return -1;
+    return 0;
+}
+
+static int read_envelope(json_t *root, struct envelope *e, struct err *err)
+{
+    const struct string_member of_request[] = {{"uid", &e->uid},
+                                               {"namespace", &e->namespace},
+                                               {"operation", &e->operation},
+                                               {"subResource", &e->sub_resource}};
+    const struct string_member of_kind[] = {
+        {"kind", &e->kind}, {"group", &e->group}, {"version", &e->version}};
+    json_t *request = NULL;
+    json_t *kind = NULL;
+
+    if (read_type(root, e, err))
+        return -1;
     int found = json_object_get_borrow(root, "review", "request", &request, err);
     if (found < 0)
         return -1;
     if (!found)
         return err_set(err, ERR_INPUT, "the AdmissionReview has no request");
-    if (json_string_get(request, "request", "uid", &e->uid, err) < 0 ||
-        json_object_get_borrow(request, "request", "kind", &kinds, err) < 0 ||
-        json_string_get(request, "request", "namespace", &e->namespace, err) < 0 ||
-        json_string_get(request, "request", "operation", &e->operation, err) < 0 ||
-        json_string_get(request, "request", "subResource", &e->sub_resource, err) < 0 ||
-        json_object_get_borrow(request, "request", "object", &e->object, err) < 0 ||
-        (kinds && (json_string_get(kinds, "request.kind", "kind", &e->kind, err) < 0 ||
-                   json_string_get(kinds, "request.kind", "group", &e->group, err) < 0 ||
-                   json_string_get(kinds, "request.kind", "version", &e->version, err) < 0)))
+    if (read_strings(request, "request", 4, of_request, err) ||
+        json_object_get_borrow(request, "request", "kind", &kind, err) < 0 ||
+        read_strings(kind, "request.kind", 3, of_kind, err) ||
+        json_object_get_borrow(request, "request", "object", &e->object, err) < 0)
         return -1;
-    if (!e->uid || !*e->uid)
+    if (!*or_empty(e->uid))
         return err_set(err, ERR_INPUT, "request.uid is missing");
     return 0;
 }

@@ -1,0 +1,67 @@
+#!/bin/bash
+# Runs test suites and closes with one line: `N passed, N failed, N skipped`.
+#
+#   tests/run.sh SUITE... [--update]
+#
+#   unit        C unit tests (cmocka)             golden      mutations, case by case
+#   server      the admission server over TLS     initc       the init container against the local hub
+#   manifests   what is installed in a cluster    hub         the local hub against the real client
+#   images      the container images              cluster     the test Kubernetes itself
+#   e2e         everything on a real Kubernetes
+#
+# Results are JUnit XML in $MODELBERTH_BUILD/results. A suite that dies without a result counts as failed.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+build=${MODELBERTH_BUILD:-build}
+results=$build/results
+export MODELBERTH_WEBHOOK=${MODELBERTH_WEBHOOK:-$PWD/$build/modelberth-webhook}
+export MODELBERTH_INITC=${MODELBERTH_INITC:-$PWD/$build/modelberth-initc}
+
+update=()
+suites=()
+for argument in "$@"; do
+    case $argument in
+    --update) update=(--update) ;;
+    unit | golden | server | initc | manifests | hub | images | cluster | e2e) suites+=("$argument") ;;
+    *) sed -n '2,12p' "$0" >&2; exit 2 ;;
+    esac
+done
+
+rm -rf "$results"
+mkdir -p "$results"
+
+unit() {
+    local program name
+    for program in "$build"/unit/*/test_*; do
+        [ -x "$program" ] || continue
+        case $program in *.d) continue ;; esac
+        name=$(basename "$(dirname "$program")")-$(basename "$program")
+        expected+=("unit-$name.xml")
+        CMOCKA_MESSAGE_OUTPUT=XML CMOCKA_XML_FILE="$results/unit-$name.xml" "$program" || echo "unit: $name failed" >&2
+    done
+}
+
+pytest() {
+    local suite=$1 folder=$2
+    shift 2
+    expected+=("$suite.xml")
+    "$python" -m pytest -q -p no:cacheprovider --junitxml="$results/$suite.xml" "$folder" "$@" || true
+}
+
+expected=()
+if [ "${suites[*]}" != unit ]; then
+    tests/setup.sh python || exit 1
+    python=$(tests/setup.sh python-path)/bin/python
+fi
+for suite in "${suites[@]}"; do
+    echo "== $suite"
+    SECONDS=0
+    case $suite in
+    unit) unit ;;
+    golden) pytest golden tests/golden "${update[@]}" ;;
+    images) make -s images && pytest images tests/cluster/test_images.py ;;
+    *) pytest "$suite" "tests/$suite" ;;
+    esac
+    echo "== $suite: $SECONDS s"
+done
+exec python3 tests/summary.py "$results" "${expected[@]}"
