@@ -44,7 +44,10 @@ struct yaml_doc {
     bool terminated;  /* it ends with a "..." line */
 };
 
-/* Returns true and the next document, or false at the end. */
+/*
+ * Returns true and the next document, or false at the end. No scalar can hold a line that begins
+ * with a marker, so this looks at nothing but line starts.
+ */
 bool yaml_next(struct yaml_stream *stream, struct yaml_doc *out);
 
 struct yaml_limits {
@@ -55,15 +58,20 @@ struct yaml_limits {
 /* Where members stand in the text, for messages. Zero-initialised is empty. */
 struct yaml_positions {
     struct yaml_position {
-        const json_t *object;
-        const char *key; /* borrowed from the object */
-        size_t line;     /* from 1 */
+        json_t *object; /* a reference, so that no other object takes its address */
+        char *key;
+        size_t line; /* from 1 */
         size_t column;
     } * v;
     size_t n;
 };
 
-/* The place of object[key]; NULL when it is not known. Valid as long as the tree is unchanged. */
+#define yaml_positions_auto __attribute__((cleanup(yaml_positions_release)))
+
+void yaml_positions_add(struct yaml_positions *positions, json_t *object, const char *key,
+                        size_t line, size_t column);
+
+/* The place of object[key]; NULL when it is not known. */
 const struct yaml_position *yaml_position(const struct yaml_positions *positions,
                                           const json_t *object, const char *key);
 void yaml_positions_release(struct yaml_positions *positions);
