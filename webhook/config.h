@@ -56,8 +56,11 @@ int config_load(struct config *config, const char *path, struct err *err);
 int config_parse(struct config *config, const char *name, const char *text, size_t len,
                  struct err *err);
 
-/* Replaces init.image after the same check as in the file. */
-int config_set_init_image(struct config *config, const char *image, struct err *err);
+/*
+ * Sets the key `path`, one of the table, after the same check as in the file.
+ * Returns 0, or -1 with ERR_INPUT about the value alone.
+ */
+int config_set_key(struct config *config, const char *path, const char *text, struct err *err);
 
 /* Replaces a string of the config; takes nothing, copies `value`. */
 void config_set(char **member, const char *value);

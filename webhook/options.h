@@ -18,6 +18,7 @@ struct options {
     bool help;
     bool help_config;
     bool version;
+    const char *log_level_name;
     enum log_level log_level;
     const char *config_file;
     const char *init_image;
