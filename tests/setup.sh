@@ -17,7 +17,8 @@ build_packages="gcc libc6-dev make pkg-config libmicrohttpd-dev libgnutls28-dev 
     libcurl4-openssl-dev libssl-dev openssl ca-certificates python3 curl"
 python_packages="python3 python3-venv ca-certificates"
 check_packages="$build_packages $python_packages libcmocka-dev"
-cluster_packages=""
+cluster_packages="etcd-server containerd runc containernetworking-plugins iptables conntrack iproute2 mount util-linux
+    procps busybox-static curl binutils openssl $python_packages"
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
