@@ -26,8 +26,13 @@ WEBHOOK := \
 	webhook/yaml_stream.c \
 	webhook/yaml.c \
 	webhook/yaml_scalar.c \
+	webhook/yaml_position.c \
 	webhook/yaml_write.c \
 	webhook/config.c \
+	webhook/config_values.c \
+	webhook/close_names.c \
+	webhook/serve.c \
+	webhook/listen.c \
 	webhook/certs.c \
 	webhook/server.c \
 	webhook/connection.c \
@@ -159,7 +164,7 @@ golden: all ## rewrite the expected files of tests/golden; read the diff
 demo: ## show the main job on this machine: no Kubernetes, no internet but for missing packages
 	@tests/setup.sh build
 	@$(MAKE) --no-print-directory all
-	@tests/demo.sh
+	@python3 tests/demo.py
 
 .PHONY: images cluster-up cluster-down
 images: all ## OCI archives of both programs in build/images
