@@ -36,6 +36,7 @@ WEBHOOK := \
 	webhook/certs.c \
 	webhook/server.c \
 	webhook/connection.c \
+	webhook/exchange.c \
 	webhook/route.c \
 	webhook/review.c \
 	webhook/request.c \
@@ -54,7 +55,8 @@ WEBHOOK := \
 
 # A model: plan, receipt, lock, files of the source, bytes, verification, publish.
 INITC := \
-	initc/main.c
+	initc/main.c \
+	initc/exit.c
 
 CC ?= gcc
 PKG_CONFIG ?= pkg-config
