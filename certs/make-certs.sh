@@ -56,7 +56,7 @@ is_ipv6() { case $1 in *:*) case $1 in *[!0-9a-fA-F:.]*) return 1 ;; esac ;; *) 
 is_ip() { is_ipv4 "$1" || is_ipv6 "$1"; }
 
 is_dns_name() {
-    [ ${#1} -le 253 ] || return 1
+    [ -n "$1" ] && [ ${#1} -le 253 ] || return 1
     printf '%s\n' "$1" | awk -F. '
         { for (i = 1; i <= NF; i++)
             if (length($i) > 63 || $i !~ /^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$/) exit 1 }
