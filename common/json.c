@@ -179,12 +179,9 @@ static bool is_empty(const json_t *value)
 {
     switch (value ? json_typeof(value) : JSON_NULL) {
     case JSON_NULL:
-    case JSON_FALSE:
         return true;
     case JSON_STRING:
         return !json_string_length(value);
-    case JSON_INTEGER:
-        return !json_integer_value(value);
     case JSON_OBJECT:
         return !json_object_size(value);
     case JSON_ARRAY:

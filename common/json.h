@@ -54,8 +54,9 @@ int json_array_get_borrow(json_t *object, const char *where, const char *key, js
 
 /*
  * True when both say the same to the API server: an absent member equals an
- * empty one (null, false, 0, "", [], {}), since it leaves out what is empty when it stores an
- * object. Lists are compared by position.
+ * empty one (null, "", [], {}), since those are left out when an object is stored. False and 0
+ * equal only themselves: in many fields (runAsUser, allowPrivilegeEscalation) absent means
+ * something else. Lists are compared by position.
  */
 bool json_equivalent(const json_t *a, const json_t *b);
 

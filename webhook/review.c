@@ -69,7 +69,7 @@ static int read_type(const json_t *root, struct envelope *e, struct err *err)
 }
 
 static int read_strings(const json_t *object, const char *where, size_t n,
-                        const struct string_member members[n], struct err *err)
+                        const struct string_member *members, struct err *err)
 {
     for (size_t i = 0; i < n; i++)
         if (json_string_get(object, where, members[i].key, members[i].out, err) < 0)

@@ -42,7 +42,7 @@ def without_empty(value):
     """As the API server stores it: members that are empty are left out."""
     if isinstance(value, dict):
         kept = {k: without_empty(v) for k, v in value.items()}
-        return {k: v for k, v in kept.items() if v not in (None, False, "", [], {}) and v != 0}
+        return {k: v for k, v in kept.items() if v is not None and v != "" and v != [] and v != {}}
     if isinstance(value, list):
         return [without_empty(v) for v in value]
     return value

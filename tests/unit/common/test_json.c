@@ -114,9 +114,11 @@ static void absent_and_empty_are_equivalent(void **state)
         const char *a, *b;
         bool same;
     } cases[] = {
-        {"{'a':1}", "{'a':1,'b':false,'c':{},'d':[],'e':''}", true},
+        {"{'a':1}", "{'a':1,'c':{},'d':[],'e':''}", true},
         {"{'a':{'x':1}}", "{'a':{'x':1,'y':null}}", true},
-        {"[1,{'a':1}]", "[1,{'a':1,'z':0}]", true},
+        {"[1,{'a':1}]", "[1,{'a':1,'z':null}]", true},
+        {"{}", "{'b':false}", false},
+        {"{'a':1}", "{'a':1,'z':0}", false},
         {"{'a':1}", "{'a':1,'b':true}", false},
         {"{'a':1,'b':true}", "{'a':1}", false},
         {"[1]", "[1,2]", false},

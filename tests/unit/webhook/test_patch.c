@@ -29,7 +29,7 @@ static void setting_what_is_there_records_nothing(void **state)
     patch_auto struct patch p = {0};
     json_auto_t *object = json_of("{'a':{'x':1}}");
 
-    patch_set(&p, object, "", "a", json_of("{'x':1,'y':false}"));
+    patch_set(&p, object, "", "a", json_of("{'x':1,'y':[]}"));
     assert_int_equal(patch_size(&p), 0);
     patch_set(&p, object, "", "a", json_of("{'x':2}"));
     ops_are(&p, "[{'op':'add','path':'/a','value':{'x':2}}]");
