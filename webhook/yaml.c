@@ -382,6 +382,8 @@ int yaml_parse_document(const struct yaml_doc *doc, const char *name,
                        .positions = positions,
                        .err = err};
 
+    if (doc->empty) /* a lone "..." is an error to libyaml */
+        return 0;
     if (!yaml_parser_initialize(&r.parser))
         return err_set(err, ERR_SYSTEM, "cannot start the YAML parser: out of memory");
     yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);

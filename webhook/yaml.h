@@ -42,6 +42,7 @@ struct yaml_doc {
     size_t line;      /* lines of the stream before it */
     bool marked;      /* it starts with a "---" line */
     bool terminated;  /* it ends with a "..." line */
+    bool empty;       /* comments only */
 };
 
 /*

@@ -58,6 +58,7 @@ bool yaml_next(struct yaml_stream *stream, struct yaml_doc *out)
         doc.len += full;
         stream->line++;
     }
+    doc.empty = !begun && !directive;
     stream->text += doc.len;
     stream->len -= doc.len;
     *out = doc;
