@@ -32,7 +32,7 @@ class Installation:
     def apply(self):
         self.kubectl.run("apply", "-k", str(self.manifests / "install"))
         self.kubectl.run("-n", SYSTEM, "rollout", "status", "deployment/modelberth-webhook", "--timeout=120s")
-        wait_until(self.mutates, "the API server to call the webhook", 30)
+        wait_until(self.mutates, "the API server to call the webhook", 30, self.probe)
 
     def remove(self):
         self.kubectl.run("delete", "-k", str(self.manifests / "install"), "--ignore-not-found", "--wait=true", "--timeout=120s")
@@ -55,11 +55,11 @@ class Installation:
         """The MutatingWebhookConfiguration is gone, the policy stays."""
         self.kubectl.run("delete", "mutatingwebhookconfiguration", "modelberth")
         try:
-            wait_until(self.is_denied_by_policy, "the API server to forget the webhook", 30)
+            wait_until(self.is_denied_by_policy, "the API server to forget the webhook, and the policy to deny", 30, self.probe)
             yield
         finally:
             self.kubectl.run("apply", "-k", str(self.manifests / "install"))
-            wait_until(self.mutates, "the API server to call the webhook again", 30)
+            wait_until(self.mutates, "the API server to call the webhook again", 30, self.probe)
 
     def deployment(self):
         return self.kubectl.get("-n", SYSTEM, "deployment", "modelberth-webhook")

@@ -11,15 +11,15 @@ CLUSTER = ROOT / "tests/cluster/cluster.sh"
 SHELL_IMAGE = os.environ.get("E2E_SHELL_IMAGE", "docker.io/local/busybox:1")
 
 
-def wait_until(check, what, seconds=60):
-    """Calls check until it returns something true, and returns that."""
+def wait_until(check, what, seconds=60, show=lambda: ""):
+    """Calls check until it returns something true, and returns that. `show` is called for the message when it does not."""
     deadline = time.monotonic() + seconds
     while True:
         value = check()
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s: {what}")
+            raise AssertionError(f"not within {seconds} s: {what} {show()}")
         time.sleep(0.1)
 
 
