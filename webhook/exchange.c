@@ -230,6 +230,7 @@ static enum MHD_Result finish(struct service *service, struct MHD_Connection *co
         answer.close = true;
     } else if (x->route->takes_json && !x->len) {
         answer_error(&answer, 400, "the body is missing");
+        answer.close = true; /* what was meant as one would be read as the next request */
     } else {
         x->route->handle(service, x->body, x->len, &answer);
     }

@@ -45,6 +45,14 @@ static void log_library(void *cls, const char *format, va_list args)
     log_event(LOG_DEBUG, "http", json_pack("{s:o}", "text", json_string_lossy(text)));
 }
 
+/* Paths are compared as they were sent: /healthz%00 is not /healthz. */
+static size_t leave_escaped(void *cls, struct MHD_Connection *connection, char *text)
+{
+    (void)cls;
+    (void)connection;
+    return strlen(text);
+}
+
 static unsigned thread_count(void)
 {
     cpu_set_t set;
@@ -67,6 +75,7 @@ int server_start(struct service *service, int fd, struct server **out, struct er
         {MHD_OPTION_PER_IP_CONNECTION_LIMIT, CONNECTIONS_PER_PEER_MAX, NULL},
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_BYTES, NULL},
         {MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_IDLE_S, NULL},
+        {MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)leave_escaped, NULL},
         {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)connection_notify, NULL},
         {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)exchange_completed, NULL},
         {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(intptr_t)TLS_PRIORITIES},
