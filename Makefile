@@ -151,8 +151,9 @@ check: all unit-programs ## the fast tests: no root, no cluster
 
 test: ## everything: fast tests, the real Hub client, images, and a real one-node Kubernetes
 	@tests/setup.sh check cluster
+	@tests/cluster/cluster.sh build
 	@$(MAKE) --no-print-directory all unit-programs
-	@MODELBERTH_BUILD=$(B) tests/run.sh unit golden server initc manifests hub images cluster e2e
+	@MODELBERTH_BUILD=$(B) tests/run.sh unit golden server initc manifests hub cluster e2e
 
 asan: ## the fast tests under AddressSanitizer and UBSan
 	@$(MAKE) --no-print-directory SAN=asan check

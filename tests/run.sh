@@ -6,10 +6,10 @@
 #   unit        C unit tests (cmocka)             golden      mutations, case by case
 #   server      the admission server over TLS     initc       the init container against the local hub
 #   manifests   what is installed in a cluster    hub         the local hub against the real client
-#   images      the container images              cluster     the test Kubernetes itself
+#   cluster     the images and the test Kubernetes itself
 #   e2e         everything on a real Kubernetes
 #
-# Results are JUnit XML in $MODELBERTH_BUILD/results. A suite that dies without a result counts as failed.
+# The test Kubernetes is stopped afterwards if it was down before. Results are JUnit XML in $MODELBERTH_BUILD/results. A suite that dies without a result counts as failed.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 build=${MODELBERTH_BUILD:-build}
@@ -22,8 +22,8 @@ suites=()
 for argument in "$@"; do
     case $argument in
     --update) update=(--update) ;;
-    unit | golden | server | initc | manifests | hub | images | cluster | e2e) suites+=("$argument") ;;
-    *) sed -n '2,12p' "$0" >&2; exit 2 ;;
+    unit | golden | server | initc | manifests | hub | cluster | e2e) suites+=("$argument") ;;
+    *) sed -n '2,13p' "$0" >&2; exit 2 ;;
     esac
 done
 
@@ -53,15 +53,22 @@ if [ "${suites[*]}" != unit ]; then
     tests/setup.sh python || exit 1
     python=$(tests/setup.sh python-path)/bin/python
 fi
+was_down=
+case " ${suites[*]} " in
+*" cluster "* | *" e2e "*) tests/cluster/cluster.sh status >/dev/null 2>&1 || was_down=1 ;;
+esac
+
 for suite in "${suites[@]}"; do
     echo "== $suite"
     SECONDS=0
     case $suite in
     unit) unit ;;
     golden) pytest golden tests/golden "${update[@]}" ;;
-    images) make -s images && pytest images tests/cluster/test_images.py ;;
+    # the cases that start and stop it first, while it is down
+    cluster) pytest cluster tests/cluster/test_lifecycle.py tests/cluster ;;
     *) pytest "$suite" "tests/$suite" ;;
     esac
     echo "== $suite: $SECONDS s"
 done
+[ -z "$was_down" ] || [ "$(id -u)" -ne 0 ] || tests/cluster/cluster.sh down
 exec python3 tests/summary.py "$results" "${expected[@]}"
