@@ -12,6 +12,7 @@ ABSENT = object()
 PVC = {"ome.io/storage-type": "pvc"}
 OFF = {"modelberth.io/inject": "false"}
 SYSTEM = "modelberth-system"
+VERSIONS = r'jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.resourceVersion}{"\n"}{end}'
 
 
 def pod(name, annotations=ABSENT, **spec):
@@ -24,8 +25,13 @@ def pod(name, annotations=ABSENT, **spec):
 
 @pytest.fixture(scope="module")
 def applied(api, _installed_tree):
-    """What kubectl said when it applied everything to a fresh cluster, and when it did so again."""
-    return [api.run("apply", "--validate=strict", "-k", str(_installed_tree.install)) for _ in range(2)]
+    """What kubectl said when it applied everything to a fresh cluster and again, and the versions of the objects then."""
+    install = str(_installed_tree.install)
+
+    def apply():
+        return api.run("apply", "--validate=strict", "-k", install), api.run("get", "-k", install, "-o", VERSIONS).stdout
+
+    return [apply(), apply()]
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +91,14 @@ RESTRICTED = {"securityContext": {"runAsNonRoot": True, "seccompProfile": {"type
 
 
 def test_install_applies_to_a_fresh_cluster_in_one_go_and_again(applied):
-    for result in applied:
-        assert len(result.stdout.splitlines()) == 11
+    for result, versions in applied:
+        assert len(result.stdout.splitlines()) == len(versions.splitlines()) == 11
         assert "warning" not in result.stderr.lower(), result.stderr
+
+
+def test_second_apply_changes_no_object(applied):
+    [(_, before), (_, after)] = applied
+    assert before == after
 
 
 def test_webhooks_own_pod_meets_the_restricted_standard(rules, installed):
