@@ -9,7 +9,8 @@
 #   cluster     the images and the test Kubernetes itself
 #   e2e         everything on a real Kubernetes
 #
-# The test Kubernetes is stopped afterwards if it was down before. Results are JUnit XML in $MODELBERTH_BUILD/results. A suite that dies without a result counts as failed.
+# The test Kubernetes is stopped afterwards if it was down before. Results are JUnit XML in $MODELBERTH_BUILD/results; a
+# suite that dies without one counts as failed.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 build=${MODELBERTH_BUILD:-build}
