@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -144,6 +145,15 @@ static void set_trouble(struct exchange *x, unsigned status, const char *text)
     x->trouble_code = status;
 }
 
+/* What all bodies may take for one of them to grow to `alloc` bytes. */
+static size_t limit_for(size_t alloc)
+{
+    if (alloc <= EXCHANGE_SMALL_BYTES)
+        return SIZE_MAX;
+    return alloc <= EXCHANGE_LARGE_BYTES ? EXCHANGE_BODIES_MAX_BYTES
+                                         : EXCHANGE_LARGE_BODIES_MAX_BYTES;
+}
+
 /* Room for `len` more bytes, out of what all bodies together may take. */
 static bool reserve(struct exchange *x, size_t len)
 {
@@ -157,7 +167,7 @@ static bool reserve(struct exchange *x, size_t len)
     if (alloc > REVIEW_BODY_MAX_BYTES)
         alloc = REVIEW_BODY_MAX_BYTES;
     size_t more = alloc - x->alloc;
-    if (atomic_fetch_add(&bodies_bytes, more) + more > EXCHANGE_BODIES_MAX_BYTES) {
+    if (atomic_fetch_add(&bodies_bytes, more) + more > limit_for(alloc)) {
         atomic_fetch_sub(&bodies_bytes, more);
         return false;
     }

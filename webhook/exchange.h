@@ -11,8 +11,15 @@
  * length of a body, and does not limit bodies at all.
  */
 
-/* Bodies of all requests together; what would pass it is answered 503. */
+/*
+ * What the bodies of all requests together may take; a request that would pass it
+ * is answered 503. Small bodies are always taken (the number of connections bounds them), and the
+ * largest leave room for those of usual size, so that nobody can crowd out good requests.
+ */
 #define EXCHANGE_BODIES_MAX_BYTES (32UL * 1024 * 1024)
+#define EXCHANGE_LARGE_BODIES_MAX_BYTES (24UL * 1024 * 1024)
+#define EXCHANGE_LARGE_BYTES (1024UL * 1024)
+#define EXCHANGE_SMALL_BYTES (64UL * 1024)
 
 /* For MHD_start_daemon(); `cls` is a struct service. */
 enum MHD_Result exchange_handle(void *cls, struct MHD_Connection *connection, const char *url,
