@@ -2,12 +2,15 @@
 #include "webhook/exchange.h"
 
 #include <ctype.h>
+#include <malloc.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "common/cleanup.h"
 #include "common/xalloc.h"
@@ -21,6 +24,7 @@
 #define BODY_DROPPED_MAX_BYTES REVIEW_BODY_MAX_BYTES
 
 static const char too_large[] = "the body is larger than 7 MiB";
+static const char too_many[] = "too many large requests at once; try again";
 
 struct exchange {
     const struct route *route;
@@ -33,6 +37,7 @@ struct exchange {
 };
 
 static atomic_size_t bodies_bytes; /* allocated for all bodies */
+static pthread_mutex_t large_turn = PTHREAD_MUTEX_INITIALIZER;
 
 /* What the head says, as far as it must be unambiguous. */
 struct head {
@@ -183,7 +188,7 @@ static bool receive(struct exchange *x, const char *data, size_t len)
         if (len > REVIEW_BODY_MAX_BYTES - x->len) {
             set_trouble(x, 413, too_large);
         } else if (!reserve(x, len)) {
-            set_trouble(x, 503, "too many large requests at once; try again");
+            set_trouble(x, 503, too_many);
         } else {
             memcpy(x->body + x->len, data, len);
             x->len += len;
@@ -230,6 +235,40 @@ static enum MHD_Result begin(const struct service *service, struct MHD_Connectio
     return rc;
 }
 
+/* True with the turn taken. */
+static bool large_begin(void)
+{
+    struct timespec until;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += EXCHANGE_LARGE_WAIT_MS * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000L;
+    }
+    return !pthread_mutex_clocklock(&large_turn, CLOCK_MONOTONIC, &until);
+}
+
+static void large_end(void)
+{
+    (void)malloc_trim(0); /* a tree of small pieces stays with the allocator otherwise */
+    (void)pthread_mutex_unlock(&large_turn);
+}
+
+static void handle(struct service *service, struct exchange *x, struct answer *answer)
+{
+    bool large = x->len > EXCHANGE_LARGE_BYTES;
+
+    if (large && !large_begin()) {
+        answer_error(answer, 503, too_many);
+        return;
+    }
+    x->route->handle(service, x->body, x->len, answer);
+    drop_body(x);
+    if (large)
+        large_end();
+}
+
 static enum MHD_Result finish(struct service *service, struct MHD_Connection *connection,
                               struct exchange *x)
 {
@@ -242,9 +281,8 @@ static enum MHD_Result finish(struct service *service, struct MHD_Connection *co
         answer_error(&answer, 400, "the body is missing");
         answer.close = true; /* what was meant as one would be read as the next request */
     } else {
-        x->route->handle(service, x->body, x->len, &answer);
+        handle(service, x, &answer);
     }
-    drop_body(x);
     enum MHD_Result rc = respond(service, connection, &answer);
     answer_release(&answer);
     return rc;

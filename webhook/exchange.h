@@ -18,8 +18,14 @@
  */
 #define EXCHANGE_BODIES_MAX_BYTES (32UL * 1024 * 1024)
 #define EXCHANGE_LARGE_BODIES_MAX_BYTES (24UL * 1024 * 1024)
-#define EXCHANGE_LARGE_BYTES (1024UL * 1024)
+#define EXCHANGE_LARGE_BYTES (256UL * 1024)
 #define EXCHANGE_SMALL_BYTES (64UL * 1024)
+
+/*
+ * Large bodies are read one at a time, since a hostile one takes as much memory as parsing
+ * is allowed. Another one waits this long for its turn, then it is answered 503.
+ */
+#define EXCHANGE_LARGE_WAIT_MS 100
 
 /* For MHD_start_daemon(); `cls` is a struct service. */
 enum MHD_Result exchange_handle(void *cls, struct MHD_Connection *connection, const char *url,
