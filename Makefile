@@ -56,6 +56,41 @@ WEBHOOK := \
 # A model: plan, receipt, lock, files of the source, bytes, verification, publish.
 INITC := \
 	initc/main.c \
+	initc/options.c \
+	initc/place.c \
+	initc/deliver.c \
+	initc/identity.c \
+	initc/layout.c \
+	initc/dir.c \
+	initc/settle.c \
+	initc/receipt.c \
+	initc/manifest.c \
+	initc/verify.c \
+	initc/structure.c \
+	initc/safetensors.c \
+	initc/gguf.c \
+	initc/lock.c \
+	initc/lock_record.c \
+	initc/source/source.c \
+	initc/source/credentials.c \
+	initc/source/hf.c \
+	initc/source/hf_list.c \
+	initc/source/https.c \
+	initc/source/pvc.c \
+	initc/source/remote.c \
+	initc/http.c \
+	initc/http_url.c \
+	initc/retry.c \
+	initc/staging.c \
+	initc/fetch.c \
+	initc/transfer.c \
+	initc/publish.c \
+	initc/remembered.c \
+	initc/job.c \
+	initc/pool.c \
+	initc/progress.c \
+	initc/report.c \
+	initc/show.c \
 	initc/exit.c
 
 CC ?= gcc

@@ -47,3 +47,11 @@ void exit_print_table(FILE *out)
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
         (void)fprintf(out, "  %3d  %s\n", (int)codes[i].code, codes[i].text);
 }
+
+const char *exit_text(int code)
+{
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        if ((int)codes[i].code == code)
+            return codes[i].text;
+    return "anything else";
+}

@@ -26,6 +26,9 @@ enum exit_code {
 
 int exit_code_of(enum err_kind kind);
 
+/* What the table says of a code. */
+const char *exit_text(int code);
+
 /* One line per code. */
 void exit_print_table(FILE *out);
 
