@@ -9,14 +9,18 @@ stands: in a mount namespace of its own a folder takes the place of the claim. L
 import base64
 import contextlib
 import difflib
+import fcntl
 import json
 import os
+import pty
 import shutil
 import signal
 import ssl
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 import urllib.request
 from pathlib import Path
@@ -68,7 +72,8 @@ def running(command, what, ready, **kwargs):
 
 def plain(value):
     """A scalar as YAML: JSON's quoting is YAML too; words that cannot be mistaken stand without."""
-    if isinstance(value, str) and value and all(c.isalnum() or c in "-_./@" for c in value) and value[0].isalpha():
+    if isinstance(value, str) and value and all(c.isalnum() or c in "-_./@:" for c in value) and \
+            (value[0].isalpha() or value[0] == "/") and value[-1] != ":":
         if value.lower() not in ("true", "false", "null", "yes", "no", "on", "off", "y", "n"):
             return value
     return json.dumps(value, ensure_ascii=False)
@@ -164,6 +169,25 @@ def post(port, ca, body):
     return response, (time.perf_counter() - started) * 1000
 
 
+def call_on_terminal(command, environment):
+    """Runs the command on a terminal of its own and shows what it writes: as a person sees it, with the progress bar."""
+    ours, its = pty.openpty()
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 110, 0, 0))
+    process = subprocess.Popen(command, env=environment, stdout=its, stderr=its, stdin=subprocess.DEVNULL)
+    os.close(its)
+    while True:
+        try:
+            data = os.read(ours, 65536)
+        except OSError:  # the other end is closed
+            break
+        if not data:
+            break
+        sys.stdout.buffer.write(data.replace(b"\r\n", b"\n"))
+        sys.stdout.flush()
+    os.close(ours)
+    return process.wait()
+
+
 def run_plan(container, volume):
     """Runs the init container's command with its environment, the folder `volume` mounted where the claim would be."""
     claim = container["volumeMounts"][0]["mountPath"]
@@ -174,7 +198,7 @@ def run_plan(container, volume):
         environment.pop(name, None)
     print(paint("2", f"$ modelberth-initc {' '.join(container['args'])}        # with the pod's MODELBERTH_PLAN"), flush=True)
     started = time.perf_counter()
-    code = subprocess.call([*namespaces, "sh", "-c", script, "sh", claim, str(volume), INITC, *container["args"]], env=environment)
+    code = call_on_terminal([*namespaces, "sh", "-c", script, "sh", claim, str(volume), INITC, *container["args"]], environment)
     elapsed = (time.perf_counter() - started) * 1000
     print(paint("1;32" if code == 0 else "1;31", f"exit code {code}") + f", {elapsed:.0f} ms with process start", flush=True)
     return code
@@ -203,20 +227,22 @@ def main():
         seeded = subprocess.run([sys.executable, ROOT / "tests/hub/hub.py", "seed", work / "hub"], check=True,
                                 stdout=subprocess.PIPE, text=True).stdout
         refs = next(json.loads(line) for line in seeded.splitlines() if '"acme/tiny-llama"' in line)["refs"]
-        hub = stack.enter_context(running([sys.executable, ROOT / "tests/hub/hub.py", "--data", work / "hub",
-                                           "--ready-file", work / "hub.json"], "the hub", work / "hub.json"))
-        print(f"{hub['url']}  acme/tiny-llama  main = {refs['main']}")
+        commit = refs["refs/heads/main"]
+        hub = stack.enter_context(running([sys.executable, ROOT / "tests/hub/hub.py", "--data", work / "hub", "--set", "bytes_per_second=250000",
+                                           "--ready-file", work / "hub.json"], "the hub", work / "hub.json",
+                                          stdout=subprocess.DEVNULL))
+        print(f"{hub['url']}  acme/tiny-llama, commit {commit}, at 250 kB/s a connection")
 
         step("The admission webhook, HTTPS with certificates made just now")
         subprocess.run([ROOT / "certs/make-certs.sh", "--dir", work / "tls", "--name", "localhost"], check=True,
-                       stdout=subprocess.DEVNULL)
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         (work / "config.yaml").write_text(f"drainSeconds: 0\ninit:\n  image: modelberth-initc:demo\n  env:\n    HF_ENDPOINT: {hub['url']}\n")
         log = stack.enter_context(open(work / "webhook.log", "w"))
         server = stack.enter_context(running(
             [WEBHOOK, "serve", "--config", work / "config.yaml", "--listen", "127.0.0.1:0", "--tls-cert", work / "tls/tls.crt",
              "--tls-key", work / "tls/tls.key", "--ready-file", work / "webhook.json"], "the webhook", work / "webhook.json",
             stderr=log))
-        pod = annotated_pod(refs["main"])
+        pod = annotated_pod(commit)
         post(server["port"], work / "tls/ca.crt", review(pod))  # the first request pays for the connection
         response, elapsed = post(server["port"], work / "tls/ca.crt", review(pod))
         patch = json.loads(base64.b64decode(response["patch"]))
