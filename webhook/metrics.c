@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "webhook/metrics.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -8,8 +9,10 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "common/file.h"
 
 #define PREFIX "modelberth_webhook_"
+#define STATM_MAX_BYTES 256
 
 /* Values of the label `kind`: a fixed set, since what objects call themselves is anybody's choice.
  */
@@ -174,10 +177,12 @@ void metrics_write(struct strbuf *out, const struct metrics_gauges *gauges)
 
 uint64_t metrics_resident_bytes(void)
 {
-    autofclose FILE *f = fopen("/proc/self/statm", "re");
+    autofree char *text = NULL;
     uint64_t pages = 0;
+    struct err err;
 
-    if (!f || fscanf(f, "%*u %" SCNu64, &pages) != 1)
+    if (file_read(AT_FDCWD, "/proc/self/statm", STATM_MAX_BYTES, &text, NULL, &err) ||
+        sscanf(text, "%*u %" SCNu64, &pages) != 1)
         return 0;
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }

@@ -27,35 +27,44 @@ static bool is_blank(const char *line, size_t len)
     return i == len || line[i] == '#';
 }
 
+/* What a line means to the document that it may belong to. */
+enum line { LINE_BLANK, LINE_DIRECTIVE, LINE_CONTENT, LINE_START, LINE_END };
+
+static enum line classify(const char *line, size_t len, bool first)
+{
+    if (first && len >= 3 && !memcmp(line, BOM, 3)) {
+        line += 3;
+        len -= 3;
+    }
+    if (is_marker(line, len, "---"))
+        return LINE_START;
+    if (is_marker(line, len, "..."))
+        return LINE_END;
+    if (len && *line == '%')
+        return LINE_DIRECTIVE;
+    return is_blank(line, len) ? LINE_BLANK : LINE_CONTENT;
+}
+
 bool yaml_next(struct yaml_stream *stream, struct yaml_doc *out)
 {
     struct yaml_doc doc = {.text = stream->text, .line = stream->line};
     bool begun = false;     /* content or its marker was seen */
-    bool directive = false; /* "%..." was seen: the marker that follows belongs to it */
+    bool directive = false; /* "%..." was seen before: the marker that follows belongs to it */
 
     if (!stream->len)
         return false;
     while (doc.len < stream->len && !doc.terminated) {
         const char *line = stream->text + doc.len;
-        size_t full = line_length(line, stream->len - doc.len);
-        size_t len = full;
+        size_t len = line_length(line, stream->len - doc.len);
+        enum line kind = classify(line, len, !doc.len);
 
-        if (!doc.len && len >= 3 && !memcmp(line, BOM, 3)) {
-            line += 3;
-            len -= 3;
-        }
-        if (is_marker(line, len, "---")) {
-            if (doc.len && (begun || !directive))
-                break;
-            doc.marked = begun = true;
-        } else if (is_marker(line, len, "...")) {
-            doc.terminated = true;
-        } else if (!begun && len && *line == '%') {
-            directive = true;
-        } else if (!is_blank(line, len)) {
-            begun = true;
-        }
-        doc.len += full;
+        if (kind == LINE_START && doc.len && (begun || !directive))
+            break;
+        directive |= kind == LINE_DIRECTIVE && !begun;
+        begun |= kind == LINE_START || kind == LINE_CONTENT;
+        doc.marked |= kind == LINE_START;
+        doc.terminated = kind == LINE_END;
+        doc.len += len;
         stream->line++;
     }
     doc.empty = !begun && !directive;

@@ -46,10 +46,10 @@ static void objects_are_written_in_block_style(void **state)
 static void strings_that_mean_something_else_are_quoted(void **state)
 {
     (void)state;
-    check_written("{'a':'true','b':'12','c':'','d':'~','e':'2026-01-02','f':'1:30','g':'y'}",
-                  "a: 'true'\nb: '12'\nc: ''\nd: '~'\ne: '2026-01-02'\nf: '1:30'\ng: 'y'\n");
-    check_written("{'a':'--port=80','b':'-c','c':'- x','d':'a: b','e':'a #b','f':'x:','g':'#x'}",
-                  "a: --port=80\nb: -c\nc: '- x'\nd: 'a: b'\ne: 'a #b'\nf: 'x:'\ng: '#x'\n");
+    check_written("{'a':'true','b':'12','c':'','k':'~','e':'2026-01-02','f':'1:30','g':'y'}",
+                  "a: 'true'\nb: '12'\nc: ''\nk: '~'\ne: '2026-01-02'\nf: '1:30'\ng: 'y'\n");
+    check_written("{'a':'--port=80','b':'-c','c':'- x','k':'a: b','e':'a #b','f':'x:','g':'#x'}",
+                  "a: --port=80\nb: -c\nc: '- x'\nk: 'a: b'\ne: 'a #b'\nf: 'x:'\ng: '#x'\n");
     check_written("{'no':'a,b','1':'http://x/y?z=1#a'}", "'no': a,b\n'1': http://x/y?z=1#a\n");
     check_written("['\\u0007', '\\u0085', '\\ud83d\\ude00', 'tab\\there']",
                   "- \"\\u0007\"\n- \"\\u0085\"\n- \xf0\x9f\x98\x80\n- \"tab\\there\"\n");
