@@ -20,26 +20,30 @@ struct flag {
     size_t offset;       /* in struct options: const char *, or bool for a switch */
     const char *setting; /* the key of the config file that it overrides */
     const char *help;
+    bool required; /* by its command */
 };
 
 #define AT(member) offsetof(struct options, member)
 
 static const struct flag flags[] = {
-    {"config", 0, "FILE", ALL, AT(config_file), NULL, "settings, YAML; see --help-config"},
-    {"init-image", 0, "IMAGE", ALL, AT(init_image), "init.image", "image of the init container"},
-    {"listen", 0, "ADDR:PORT", "serve", AT(listen), "listen", "port 0 takes a free one"},
-    {"tls-cert", 0, "FILE", "serve", AT(tls_cert), "tls.certificate", "PEM certificate"},
-    {"tls-key", 0, "FILE", "serve", AT(tls_key), "tls.key", "PEM key"},
+    {"config", 0, "FILE", ALL, AT(config_file), NULL, "settings, YAML; see --help-config", false},
+    {"init-image", 0, "IMAGE", ALL, AT(init_image), "init.image", "image of the init container",
+     false},
+    {"listen", 0, "ADDR:PORT", "serve", AT(listen), "listen", "port 0 takes a free one", false},
+    {"tls-cert", 0, "FILE", "serve", AT(tls_cert), "tls.certificate", "PEM certificate", false},
+    {"tls-key", 0, "FILE", "serve", AT(tls_key), "tls.key", "PEM key", false},
     {"ready-file", 0, "FILE", "serve", AT(ready_file), NULL,
-     "write {\"port\":N} here once requests are answered"},
-    {"log-level", 0, "LEVEL", "serve", AT(log_level_name), NULL, "debug, info, warn or error"},
-    {"file", 'f', "FILE", "inject", AT(input), NULL, "YAML documents to change; - for stdin"},
-    {"output", 'o', "FILE", "inject", AT(output), NULL, "instead of standard output"},
+     "write {\"port\":N} here once requests are answered", false},
+    {"log-level", 0, "LEVEL", "serve", AT(log_level_name), NULL, "debug, info, warn or error",
+     false},
+    {"file", 'f', "FILE", "inject", AT(input), NULL, "YAML documents to change; - for stdin", true},
+    {"output", 'o', "FILE", "inject", AT(output), NULL, "instead of standard output", false},
     {"namespace", 0, "NAMESPACE", "inject", AT(namespace), NULL,
-     "of objects that name none (default)"},
-    {"help-config", 0, NULL, ALL, AT(help_config), NULL, "print a config file with every key"},
-    {"help", 'h', NULL, ALL, AT(help), NULL, "print this"},
-    {"version", 0, NULL, ALL, AT(version), NULL, "print the version"},
+     "of objects that name none (default)", false},
+    {"help-config", 0, NULL, ALL, AT(help_config), NULL, "print a config file with every key",
+     false},
+    {"help", 'h', NULL, ALL, AT(help), NULL, "print this", false},
+    {"version", 0, NULL, ALL, AT(version), NULL, "print the version", false},
 };
 #define N_FLAGS (sizeof flags / sizeof *flags)
 
@@ -105,6 +109,26 @@ static int read_command(const char *name, const struct command *commands, struct
     return out->command ? 0 : err_set(err, ERR_INPUT, "no command '%.100s'; see --help", name);
 }
 
+static const char *text_of(const struct options *options, const struct flag *flag)
+{
+    const char *value;
+
+    memcpy(&value, (const char *)options + flag->offset, sizeof value);
+    return value;
+}
+
+static int check_complete(const struct options *options, struct err *err)
+{
+    if (!options->command)
+        return err_set(err, ERR_INPUT, "a command is missing; see --help");
+    for (size_t i = 0; i < N_FLAGS; i++)
+        if (flags[i].required && belongs(&flags[i], options->command) &&
+            !text_of(options, &flags[i]))
+            return err_set(err, ERR_INPUT, "%s needs --%s %s; see --help", options->command->name,
+                           flags[i].name, flags[i].argument);
+    return 0;
+}
+
 int options_parse(int argc, char *const argv[], const struct command *commands, struct options *out,
                   struct err *err)
 {
@@ -119,11 +143,9 @@ int options_parse(int argc, char *const argv[], const struct command *commands, 
     if (options.log_level_name && !log_level_parse(options.log_level_name, &options.log_level))
         return err_set(err, ERR_INPUT, "--log-level: '%.40s' is none of debug, info, warn, error",
                        options.log_level_name);
+    if (!options.help && !options.help_config && !options.version && check_complete(&options, err))
+        return -1;
     *out = options;
-    if (options.help || options.help_config || options.version)
-        return 0;
-    if (!options.command)
-        return err_set(err, ERR_INPUT, "a command is missing; see --help");
     return 0;
 }
 
@@ -133,10 +155,7 @@ int options_config(const struct options *options, struct config *out, struct err
     if (options->config_file && config_load(out, options->config_file, err))
         return -1;
     for (size_t i = 0; i < N_FLAGS; i++) {
-        const char *value = NULL;
-        if (!flags[i].setting)
-            continue;
-        memcpy(&value, (const char *)options + flags[i].offset, sizeof value);
+        const char *value = flags[i].setting ? text_of(options, &flags[i]) : NULL;
         if (value && config_set_key(out, flags[i].setting, value, err))
             return err_wrap(err, "--%s", flags[i].name);
     }

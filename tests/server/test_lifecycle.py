@@ -304,6 +304,7 @@ def test_the_documented_config_starts_the_server(tmp_path, tls):
     (["sing"], 2, "no command 'sing'"),
     (["serve", "--nope"], 2, "no option '--nope' for serve"),
     (["serve"], 2, "give --init-image"),
+    (["inject", "--init-image", "x"], 2, "inject needs --file FILE"),
     (["serve", "--config", "/nonexistent"], 1, "cannot open '/nonexistent'"),
     (["serve", "--init-image", "x", "--listen", "nowhere:1"], 2, "--listen: 'nowhere:1' is not ADDRESS:PORT"),
 ])

@@ -226,6 +226,8 @@ static void a_bad_flag_is_named(void **state)
     assert_string_equal(err.msg, "--listen needs ADDR:PORT");
     assert_int_equal(parse_line(ARGV(S("serve"), S("inject")), &options, &err), -1);
     assert_has(err.msg, "'inject' is too much");
+    assert_int_equal(parse_line(ARGV(S("inject")), &options, &err), -1);
+    assert_has(err.msg, "inject needs --file FILE; see --help");
     assert_int_equal(parse_line(ARGV(S("sing")), &options, &err), -1);
     assert_has(err.msg, "no command 'sing'");
     assert_int_equal(parse_line(ARGV(S("serve"), S("--help=1")), &options, &err), -1);
