@@ -80,19 +80,20 @@ def place(source, root, target):
     return path
 
 
-def package_of(path):
-    """The Debian package that a file came from. dpkg may know it with or without /usr, by the name or by the link's target."""
-    candidates = [path, str(Path(path).resolve())]
-    for name in candidates + [name.removeprefix("/usr") for name in candidates]:
-        result = subprocess.run(["dpkg-query", "-S", name], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
-        if result.returncode == 0:
-            return result.stdout.rpartition(": ")[0].split(",")[0]
-    return None
+def packages_of(paths):
+    """The Debian packages that these files came from."""
+    # dpkg may know a file with or without /usr, by the link's name or by its target's.
+    names = {name for path in paths for name in (path, str(Path(path).resolve()))}
+    names |= {name.removeprefix("/usr") for name in names}
+    found = subprocess.run(["dpkg-query", "-S", *sorted(names)], check=False, text=True,
+                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+    owners = [line.rpartition(": ")[0] for line in found.splitlines() if not line.startswith(("diversion by ", "local diversion "))]
+    return sorted({owner.split(",")[0] for owner in owners})
 
 
 def record_packages(sources, root):
     """Writes /var/lib/dpkg/status.d (as distroless images have it) and the copyright files."""
-    for package in sorted({package for package in map(package_of, sources) if package}):
+    for package in packages_of(sources):
         name = package.partition(":")[0]
         status = root / "var/lib/dpkg/status.d" / name
         status.parent.mkdir(parents=True, exist_ok=True)
@@ -120,9 +121,8 @@ def stage(program, root):
         record_packages([loader, *libraries.values()], root)
     else:
         print("rootfs: no dpkg here, so the image does not say which packages its libraries came from", file=sys.stderr)
-    for path in [root, *root.rglob("*")]:
-        if path.is_dir():
-            path.chmod(0o755)  # whatever the umask
+    for path in [root, *root.rglob("*")]:  # whatever the umask
+        path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
 
 
 def main():

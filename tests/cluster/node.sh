@@ -77,7 +77,7 @@ start_controllers() {
     start kube-controller-manager "$bin/kube-controller-manager" --kubeconfig="$dir/controller-manager.kubeconfig" \
         --service-account-private-key-file="$dir/pki/sa.key" --root-ca-file="$dir/pki/ca.crt" \
         --use-service-account-credentials=true --leader-elect=false --secure-port=0 \
-        --flex-volume-plugin-dir="$dir/volume-plugins"
+        --flex-volume-plugin-dir="$dir/volume-plugins" --pvclaimbinder-sync-period=1s
     start kube-scheduler "$bin/kube-scheduler" --kubeconfig="$dir/scheduler.kubeconfig" --leader-elect=false --secure-port=0
 }
 
@@ -155,7 +155,6 @@ start_proxy() {
 import_own_images() {
     local root=$dir/images/root applet
     mkdir -p "$root/bin" "$root/tmp"
-    chmod 1777 "$root/tmp"
     cp "$(command -v busybox)" "$root/bin/busybox"
     for applet in $("$root/bin/busybox" --list); do
         [ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"
@@ -163,6 +162,7 @@ import_own_images() {
     python3 "$images/oci.py" pack "$root" "$dir/images/pause.tar" --name docker.io/local/pause:1 \
         --entrypoint /bin/busybox sleep 2147483647
     python3 "$images/rootfs.py" "$(command -v curl)" "$root"
+    chmod 1777 "$root/tmp"
     python3 "$images/oci.py" pack "$root" "$dir/images/busybox.tar" --name docker.io/local/busybox:1 \
         --env PATH=/bin:/usr/bin --entrypoint /bin/sh
     import_image "$dir/images/pause.tar"
