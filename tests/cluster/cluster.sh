@@ -70,6 +70,7 @@ up() {
     why=$(trouble)
     if [ -n "$why" ]; then
         check_state_dir
+        check_no_other_cluster
         if has_leftovers; then
             say "cleaning up first: $why"
             down
@@ -83,6 +84,7 @@ up() {
 
 down() {
     check_state_dir
+    check_no_other_cluster
     stop kubelet kube-proxy
     kill_pods
     stop containerd kube-scheduler kube-controller-manager kube-apiserver etcd

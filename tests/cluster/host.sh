@@ -24,7 +24,19 @@ check_state_dir() {
 
 link_exists() { ip link show "$link" >/dev/null 2>&1; }
 has_chain() { iptables -n -L "$1" >/dev/null 2>&1; }
+other_state_dir() { # of the cluster that the link was made by
+    local other
+    other=$(ip -o link show "$link" 2>/dev/null | sed -n 's/.*alias \([^ \\]*\).*/\1/p')
+    if [ -n "$other" ] && [ "$other" != "$dir" ] && [ -d "$other" ]; then echo "$other"; fi
+}
 has_leftovers() { [ -d "$dir" ] || link_exists || has_chain "$chain"; }
+
+# There is one node address, one cgroup and one set of rules, so one cluster on a host.
+check_no_other_cluster() {
+    local other
+    other=$(other_state_dir)
+    [ -z "$other" ] || die "a cluster with its state in $other is here already: name that folder in MODELBERTH_CLUSTER_DIR"
+}
 
 check_no_other_kubernetes() {
     if has_chain KUBE-SERVICES || has_chain KUBE-FIREWALL; then die "this host is a node of another Kubernetes"; fi

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import ssl
 import subprocess
 import threading
@@ -11,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from conftest import wait_until
+from conftest import SCRIPT, wait_until
 
 pytestmark = pytest.mark.cluster
 
@@ -46,6 +47,16 @@ def web(cluster, namespace):
 def test_second_up_changes_nothing(cluster):
     before = cluster.script("status")
     assert cluster.script("up").strip() == f"export KUBECONFIG={cluster.script('kubeconfig').strip()}"
+    assert cluster.script("status") == before
+
+
+@pytest.mark.parametrize("command", ["up", "down"])
+def test_cluster_is_safe_from_one_with_another_state_folder(cluster, command, tmp_path):
+    before = cluster.script("status")
+    result = subprocess.run([SCRIPT, command], capture_output=True, text=True, check=False,
+                            env={**os.environ, "MODELBERTH_CLUSTER_DIR": str(tmp_path / "other")})
+    assert result.returncode == 1
+    assert "a cluster with its state in" in result.stderr
     assert cluster.script("status") == before
 
 
