@@ -116,7 +116,7 @@ static int skip_array(struct reader *r)
 static int get_pair(struct reader *r)
 {
     static const char alignment[] = "general.alignment";
-    char key[sizeof alignment - 1];
+    char key[sizeof alignment - 1] = {0};
     uint64_t n, type, value;
 
     if (get_number(r, 8, &n) || n > STRING_MAX_BYTES)
@@ -161,15 +161,24 @@ static int get_tensor(struct reader *r, uint64_t *end)
     return __builtin_add_overflow(offset, tensor_bytes(type, values), end) ? -1 : 0;
 }
 
-/* Returns 0 with the length that the header promises, -1 when it makes no sense. */
-static int promised_length(struct reader *r, uint64_t *length)
+static int get_counts(struct reader *r, uint64_t *tensors, uint64_t *pairs)
 {
-    uint64_t version, tensors, pairs, end, last = 0;
+    uint64_t version;
     char magic[4];
 
     if (get(r, magic, sizeof magic) || memcmp(magic, "GGUF", sizeof magic) != 0 ||
-        get_number(r, 4, &version) || version < 2 || version > 3 || get_number(r, 8, &tensors) ||
-        get_number(r, 8, &pairs) || tensors > COUNT_MAX || pairs > COUNT_MAX)
+        get_number(r, 4, &version) || version < 2 || version > 3 || get_number(r, 8, tensors) ||
+        get_number(r, 8, pairs))
+        return -1;
+    return *tensors > COUNT_MAX || *pairs > COUNT_MAX ? -1 : 0;
+}
+
+/* Returns 0 with the length that the header promises, -1 when it makes no sense. */
+static int promised_length(struct reader *r, uint64_t *length)
+{
+    uint64_t tensors, pairs, end, last = 0;
+
+    if (get_counts(r, &tensors, &pairs))
         return -1;
     for (uint64_t i = 0; i < pairs; i++)
         if (get_pair(r))

@@ -120,6 +120,30 @@ static int check_index(const struct walk *w, const char *path, struct err *err)
     return 0;
 }
 
+/* The file behind a name, whatever it is; a link must lead to something in the model. */
+static int check_content(const struct walk *w, const char *path, struct err *err)
+{
+    autoclose int fd = open_file(w, path, err);
+    struct stat st;
+
+    if (fd < 0)
+        return -1;
+    if (!fstat(fd, &st) && S_ISDIR(st.st_mode))
+        return 0;
+    return structure_check_file(fd, path, err);
+}
+
+static bool brings_its_own_config(const char *path)
+{
+    return ends_with(path, ".gguf") || !strcmp(path, "model_index.json") ||
+           !strcmp(path, "params.json") || !strcmp(path, "adapter_config.json");
+}
+
+static bool is_ours(const char *path)
+{
+    return !strncmp(path, LAYOUT_STATE "/", sizeof LAYOUT_STATE) || !strcmp(path, LAYOUT_MARKER);
+}
+
 static int visit(void *context, const char *path, unsigned char type, struct err *err)
 {
     struct walk *w = context;
@@ -127,28 +151,19 @@ static int visit(void *context, const char *path, unsigned char type, struct err
 
     if (job_check(w->job, err))
         return -1;
-    if (type == DT_DIR || !strncmp(path, LAYOUT_STATE "/", sizeof LAYOUT_STATE) ||
-        !strcmp(path, LAYOUT_MARKER))
+    if (type == DT_DIR || is_ours(path))
         return 0;
     w->files++;
     if (!strcmp(path, "config.json")) {
         w->has_config = true;
         return load_json(w, path, &config, err);
     }
-    if (ends_with(path, ".gguf") || !strcmp(path, "model_index.json") ||
-        !strcmp(path, "params.json") || !strcmp(path, "adapter_config.json"))
-        w->may_lack_config = true;
+    w->may_lack_config = w->may_lack_config || brings_its_own_config(path);
     if (ends_with(path, ".index.json"))
         return check_index(w, path, err);
-    if (type != DT_LNK && !ends_with(path, ".safetensors") && !ends_with(path, ".gguf"))
-        return 0;
-    autoclose int fd = open_file(w, path, err);
-    struct stat st;
-    if (fd < 0)
-        return -1;
-    if (!fstat(fd, &st) && S_ISDIR(st.st_mode))
-        return 0;
-    return structure_check_file(fd, path, err);
+    if (type == DT_LNK || ends_with(path, ".safetensors") || ends_with(path, ".gguf"))
+        return check_content(w, path, err);
+    return 0;
 }
 
 int structure_check(int at_fd, struct job *job, size_t *files, struct err *err)
