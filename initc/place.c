@@ -53,9 +53,13 @@ int place_model(struct plan_model *model, const char *dir, struct err *err)
 
     if (!*wanted || !strcmp(wanted, "/"))
         return err_set(err, ERR_INPUT, "a directory other than '/' expected");
-    if (realpath(wanted, real) && is_mount_point(real)) {
-        plan_set(&model->root, real);
-        return 0;
+    if (realpath(wanted, real)) {
+        if (is_mount_point(real)) {
+            plan_set(&model->root, real);
+            return 0;
+        }
+        free(at);
+        at = xstrdup(real); /* "." and links too are somewhere */
     }
     for (int depth = 0; depth < PATH_MAX; depth++) {
         const char *slash = strrchr(at, '/');

@@ -7,7 +7,7 @@ import signal
 import subprocess
 
 import pytest
-from conftest import ROOT, Initc, content, receipt, wait_for
+from conftest import ROOT, Initc, content, parts, receipt, wait_for
 from hub import Hub
 from hubseed import MODEL, PLAIN_FILE
 
@@ -90,7 +90,7 @@ def test_a_killed_download_of_one_file_resumes(secure, volume, file, pinned):
     secure.hub.control.fault(match="/files/", skip=1, stall_after=100_000, times=None)
     one = secure.start("fetch", source, "--to", volume / "model")
     secure.hub.control.wait("/files/", state="stalled")
-    wait_for(lambda: [p for p in volume.rglob("parts/*") if p.stat().st_size == 100_000], "the first bytes")
+    wait_for(lambda: parts(volume, 100_000), "the first bytes")
     one.signal(signal.SIGKILL)
     one.wait()
     secure.hub.control.reset()

@@ -7,7 +7,7 @@ import signal
 import time
 
 import pytest
-from conftest import body_bytes, content, leftovers, wait_for
+from conftest import body_bytes, content, leftovers, parts, wait_for
 from hub import TOKEN_FULL, TOKEN_LIMITED
 from hubseed import GATED, MODEL, PRIVATE
 
@@ -311,7 +311,7 @@ def test_sigterm_stops_quickly_and_the_rest_resumes(initc, hub, volume):
     hub.control.fault(match=re.escape(SHARD), origin="cdn", stall_after=100_000, times=None)
     one = initc.start("fetch", SOURCE, "--to", volume / "model")
     hub.control.wait(re.escape(SHARD), state="stalled")
-    wait_for(lambda: [p for p in volume.rglob("parts/*") if p.stat().st_size == 100_000], "the first bytes on the volume")
+    wait_for(lambda: parts(volume, 100_000), "the first bytes on the volume")
     began = time.monotonic()
     one.signal(signal.SIGTERM)
     done = one.wait()
