@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -93,4 +94,17 @@ int file_replace(int dirfd, const char *name, const void *bytes, size_t len, uns
     if (dir < 0 || fsync(dir))
         return err_errno(err, errno, "cannot sync the directory of '%s'", name);
     return 0;
+}
+
+int file_replace_path(const char *path, const void *bytes, size_t len, unsigned mode,
+                      struct err *err)
+{
+    autofree char *for_directory = xstrdup(path); /* dirname() and basename() write to theirs */
+    autofree char *for_name = xstrdup(path);
+    const char *directory = dirname(for_directory);
+    autoclose int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0)
+        return err_errno(err, errno, "cannot open directory '%s'", directory);
+    return file_replace(fd, basename(for_name), bytes, len, mode, err);
 }

@@ -33,4 +33,8 @@ int file_write_all(int fd, const char *name, const void *bytes, size_t len, stru
 int file_replace(int dirfd, const char *name, const void *bytes, size_t len, unsigned mode,
                  struct err *err);
 
+/* As file_replace() for a path: its directory must exist. */
+int file_replace_path(const char *path, const void *bytes, size_t len, unsigned mode,
+                      struct err *err);
+
 #endif

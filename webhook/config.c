@@ -36,7 +36,7 @@ static const struct config_key keys[] = {
      "Image of the init container. Required, here or as --init-image."},
     {"init.imagePullPolicy", config_value_pull_policy, AT(init.image_pull_policy), "IfNotPresent", 0, 0,
      "Always, IfNotPresent or Never."},
-    {"init.resources.cpu", config_value_quantity, AT(init.cpu), "\"1\"", 0, 0,
+    {"init.resources.cpu", config_value_quantity, AT(init.cpu), "\"500m\"", 0, 0,
      "Requests and limits of the init container alike, so that a Guaranteed pod stays one."},
     {"init.resources.memory", config_value_quantity, AT(init.memory), "128Mi", 0, 0, NULL},
     {"init.runAsUser", config_value_integer, AT(init.run_as_user), "65532", 0, USER_MAX,

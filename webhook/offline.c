@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "webhook/offline.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -109,18 +107,6 @@ static int inject_stream(const char *name, const char *text, size_t len,
                : 0;
 }
 
-static int write_file(const char *path, const struct strbuf *text, struct err *err)
-{
-    autofree char *for_dir = xstrdup(path);
-    autofree char *for_base = xstrdup(path);
-    const char *directory = dirname(for_dir);
-    autoclose int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    if (fd < 0)
-        return err_errno(err, errno, "cannot open directory '%s'", directory);
-    return file_replace(fd, basename(for_base), strbuf_text(text), text->len, 0644, err);
-}
-
 int offline_inject(const struct options *options, const struct config *config, struct err *err)
 {
     bool from_stdin = !strcmp(options->input, "-");
@@ -134,6 +120,6 @@ int offline_inject(const struct options *options, const struct config *config, s
     if (rc || inject_stream(name, text, len, config, &out, err))
         return -1;
     if (options->output)
-        return write_file(options->output, &out, err);
+        return file_replace_path(options->output, strbuf_text(&out), out.len, 0644, err);
     return file_write_all(STDOUT_FILENO, "standard output", strbuf_text(&out), out.len, err);
 }

@@ -38,8 +38,6 @@ static const struct flag flags[] = {
      false},
     {"file", 'f', "FILE", "inject", AT(input), NULL, "YAML documents to change; - for stdin", true},
     {"output", 'o', "FILE", "inject", AT(output), NULL, "instead of standard output", false},
-    {"namespace", 0, "NAMESPACE", "inject", AT(namespace), NULL,
-     "of objects that name none (default)", false},
     {"help-config", 0, NULL, ALL, AT(help_config), NULL, "print a config file with every key",
      false},
     {"help", 'h', NULL, ALL, AT(help), NULL, "print this", false},

@@ -28,9 +28,8 @@ struct options {
     const char *tls_key;
     const char *ready_file;
     /* inject */
-    const char *input;     /* a file, or "-" */
-    const char *output;    /* a file; NULL is standard output */
-    const char *namespace; /* of objects that name none; NULL is "default" */
+    const char *input;  /* a file, or "-" */
+    const char *output; /* a file; NULL is standard output */
 };
 
 /* A command of the program: help, parsing and dispatch follow one table. */

@@ -2,8 +2,6 @@
 #include "webhook/serve.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
@@ -88,14 +86,9 @@ static bool tick(struct watch *watch)
 /* {"port":N}, for whoever started us on port 0. */
 static int write_ready_file(const char *path, uint16_t port, struct err *err)
 {
-    autofree char *for_dir = xstrdup(path);
-    autofree char *for_base = xstrdup(path);
     autofree char *text = xasprintf("{\"port\":%u}\n", (unsigned)port);
-    autoclose int dir = open(dirname(for_dir), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    if (dir < 0)
-        return err_errno(err, errno, "cannot open the directory of '%s'", path);
-    return file_replace(dir, basename(for_base), text, strlen(text), 0644, err);
+    return file_replace_path(path, text, strlen(text), 0644, err);
 }
 
 /*

@@ -102,11 +102,9 @@ def test_a_pod_as_stock_ome_makes_it_becomes_a_claim_pod_and_starts(namespace, c
 
 
 def test_a_missing_claim_name_makes_apply_fail_with_the_key(namespace):
-    notes = annotations(claim=None)
-    del notes["ome.io/pvc-name"]
-    result = namespace.apply(pod("server", notes), check=False)
+    result = namespace.apply(pod("server", annotations(claim=None)), check=False)
     assert result.returncode != 0
-    assert 'denied the request: annotation ome.io/pvc-name is missing' in result.stderr
+    assert "denied the request: annotation ome.io/pvc-name is missing" in result.stderr
 
 
 def test_a_claim_filled_by_hand_starts_after_the_structural_check_with_a_warning(namespace, content):

@@ -213,7 +213,7 @@ def test_config_shows_every_key_with_its_default(config):
         "listen": "0.0.0.0:8443",
         "tls": {"certificate": "/etc/modelberth/tls/tls.crt", "key": "/etc/modelberth/tls/tls.key"},
         "drainSeconds": 10,
-        "init": {"imagePullPolicy": "IfNotPresent", "resources": {"cpu": "1", "memory": "128Mi"},
+        "init": {"imagePullPolicy": "IfNotPresent", "resources": {"cpu": "500m", "memory": "128Mi"},
                  "runAsUser": 65532, "runAsGroup": 65532, "timeout": "1h", "env": {}}}
 
 

@@ -34,7 +34,7 @@ static void check_is_default(const struct config *c)
     assert_int_equal(c->drain_s, 10);
     assert_string_equal(c->init.image, "");
     assert_string_equal(c->init.image_pull_policy, "IfNotPresent");
-    assert_string_equal(c->init.cpu, "1");
+    assert_string_equal(c->init.cpu, "500m");
     assert_string_equal(c->init.memory, "128Mi");
     assert_int_equal(c->init.run_as_user, 65532);
     assert_int_equal(c->init.run_as_group, 65532);
