@@ -181,8 +181,8 @@ unit-programs: $(UNIT)
 
 # Tests. `tests/run.sh` runs suites and closes with `N passed, N failed, N skipped`.
 .PHONY: check test asan tsan golden demo
-check: all unit-programs ## the fast tests: no root, no cluster
-	@MODELBERTH_BUILD=$(B) tests/run.sh unit golden server initc manifests
+check: all unit-programs ## the fast tests, seconds: no root, no cluster
+	@MODELBERTH_BUILD=$(B) tests/run.sh --fast unit golden server initc manifests
 
 test: ## everything: fast tests, the real Hub client, images, and a real one-node Kubernetes
 	@tests/setup.sh check cluster
@@ -190,11 +190,13 @@ test: ## everything: fast tests, the real Hub client, images, and a real one-nod
 	@$(MAKE) --no-print-directory all unit-programs
 	@MODELBERTH_BUILD=$(B) tests/run.sh unit golden server initc manifests hub cluster e2e
 
-asan: ## the fast tests under AddressSanitizer and UBSan
-	@$(MAKE) --no-print-directory SAN=asan check
+asan: ## unit, golden, server and initc tests under AddressSanitizer and UBSan
+	@$(MAKE) --no-print-directory SAN=asan all unit-programs
+	@MODELBERTH_BUILD=build/asan tests/run.sh unit golden server initc
 
-tsan: ## the fast tests under ThreadSanitizer
-	@$(MAKE) --no-print-directory SAN=tsan check
+tsan: ## the same under ThreadSanitizer
+	@$(MAKE) --no-print-directory SAN=tsan all unit-programs
+	@MODELBERTH_BUILD=build/tsan tests/run.sh unit golden server initc
 
 golden: all ## rewrite the expected files of tests/golden; read the diff
 	@MODELBERTH_BUILD=$(B) tests/run.sh golden --update

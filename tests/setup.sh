@@ -70,7 +70,7 @@ find_python() {
 }
 
 venv_is_complete() {
-    [ -f "$1/.complete" ] && "$1/bin/python" -c 'import pytest, huggingface_hub' 2>/dev/null
+    [ -f "$1/.complete" ] && "$1/bin/python" -c 'import pytest, xdist, huggingface_hub' 2>/dev/null
 }
 
 # A venv cannot be renamed into place, so it is made there; the marker, written last, tells a finished one from the

@@ -8,6 +8,8 @@ from apiserver import wait_until
 
 INIT = {"name": "modelberth-init", "image": "modelberth-initc:0.1.0", "args": ["fetch"],
         "env": [{"name": "HF_ENDPOINT", "value": "https://hub.test"}, {"name": "MODELBERTH_PLAN", "value": "{}"}]}
+pytestmark = pytest.mark.slow
+
 ABSENT = object()
 PVC = {"ome.io/storage-type": "pvc"}
 OFF = {"modelberth.io/inject": "false"}

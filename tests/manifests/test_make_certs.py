@@ -62,6 +62,7 @@ def test_certificate_and_ca_may_do_what_they_are_for(certs):
     assert "CA:TRUE, pathlen:0" in ca and "Certificate Sign" in ca
 
 
+@pytest.mark.slow
 def test_files_are_the_four_and_keys_are_their_owners_alone(certs):
     assert sorted(os.listdir(certs)) == FILES
     modes = {name: (certs / name).stat().st_mode & 0o777 for name in FILES}
@@ -83,6 +84,7 @@ def test_force_makes_everything_anew(certs):
     assert verifies(certs, "-verify_hostname", SERVICE)
 
 
+@pytest.mark.slow
 def test_serial_numbers_differ(certs):
     serials = set()
     for _ in range(3):
@@ -99,6 +101,7 @@ def test_names_and_addresses_are_taken(tmp_path):
     assert not verifies(tmp_path, "-verify_hostname", SERVICE)
 
 
+@pytest.mark.slow
 def test_another_name_renews_with_the_same_ca(certs):
     before = contents(certs)
     result = make(certs, "--name", "127.0.0.1")
@@ -108,6 +111,7 @@ def test_another_name_renews_with_the_same_ca(certs):
     assert verifies(certs, "-verify_ip", "127.0.0.1")
 
 
+@pytest.mark.slow
 def test_certificate_near_its_end_is_renewed_with_the_same_ca(certs):
     make(certs, "--force", "--days", "10")
     before = contents(certs)
@@ -118,6 +122,7 @@ def test_certificate_near_its_end_is_renewed_with_the_same_ca(certs):
     assert (certs / "ca.crt").read_bytes() == before["ca.crt"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_what_a_killed_run_left_half_done_is_repaired(tmp_path, name):
     certs, other = tmp_path / "certs", tmp_path / "other"
@@ -131,6 +136,7 @@ def test_what_a_killed_run_left_half_done_is_repaired(tmp_path, name):
         openssl("x509", "-in", certs / "tls.crt", "-noout", "-pubkey").stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rubbish", [b"", b"no certificate\n"])
 @pytest.mark.parametrize("name", ["ca.crt", "tls.crt", "tls.key"])
 def test_rubbish_in_a_file_is_repaired(certs, name, rubbish):
@@ -139,6 +145,7 @@ def test_rubbish_in_a_file_is_repaired(certs, name, rubbish):
     assert verifies(certs, "-verify_hostname", SERVICE)
 
 
+@pytest.mark.slow
 def test_folder_of_a_killed_run_is_removed_and_other_files_stay(certs):
     dead = subprocess.Popen(["true"])
     dead.wait()
@@ -149,6 +156,7 @@ def test_folder_of_a_killed_run_is_removed_and_other_files_stay(certs):
     assert sorted(os.listdir(certs)) == sorted([*FILES, "README"])
 
 
+@pytest.mark.slow
 def test_without_the_cas_key_what_is_there_is_kept_and_a_renewal_makes_a_new_ca(certs):
     (certs / "ca.key").unlink()
     before = (certs / "ca.crt").read_bytes()

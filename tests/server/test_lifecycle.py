@@ -91,6 +91,7 @@ def test_a_certificate_that_is_swapped_like_a_secret_is_served_soon(tmp_path, tl
     assert server.process.returncode == 0
 
 
+@pytest.mark.slow
 def test_certificates_that_are_of_no_use_are_logged_once_and_the_old_ones_stay(tmp_path, tls):
     pair = tmp_path / "pair"
     shutil.copytree(tls, pair)
@@ -115,6 +116,7 @@ def test_certificates_that_are_of_no_use_are_logged_once_and_the_old_ones_stay(t
     assert server.process.returncode == 0
 
 
+@pytest.mark.slow
 def test_reloads_under_new_connections_break_none_of_them(tmp_path, tls):
     volume = SecretVolume(tmp_path / "volume", tls)
     other = renewed(tmp_path, tls)
@@ -143,6 +145,7 @@ def test_reloads_under_new_connections_break_none_of_them(tmp_path, tls):
     assert server.process.returncode == 0
 
 
+@pytest.mark.slow
 def test_a_drain_answers_every_request_and_asks_to_reconnect(tmp_path, tls):
     """Clients go on over the whole drain, as the API server does; they stop when not ready has been seen for a while."""
     answered, failures, closes = [], [], []
@@ -186,6 +189,7 @@ def test_a_drain_answers_every_request_and_asks_to_reconnect(tmp_path, tls):
     assert events(server, "stopped")
 
 
+@pytest.mark.slow
 def test_the_last_request_of_a_drain_is_finished(tmp_path, tls):
     """A request that began before the end is answered, though its body comes after the drain's time."""
     body = reviews.body()
@@ -245,6 +249,7 @@ def test_a_certificate_of_no_use_is_named(tmp_path, tls, content, message):
     assert "no serving certificate: " + message.format(path=path) in done.stderr
 
 
+@pytest.mark.slow
 def test_a_key_of_another_certificate_is_named(tmp_path, tls):
     other = webhookserver.make_certificates(tmp_path / "other")
     done = run("serve", "--tls-cert", tls / "tls.crt", "--tls-key", other / "tls.key", "--init-image", "x:1",

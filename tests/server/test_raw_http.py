@@ -118,6 +118,7 @@ def drip(connections, deadline_s):
     return closed
 
 
+@pytest.mark.slow
 def test_clients_that_drip_are_cut_off_and_idle_ones_are_not(webhook):
     body = reviews.body()
     whole = POST + b"Content-Length: %d\r\n\r\n" % len(body) + body
@@ -149,6 +150,7 @@ def test_clients_that_drip_are_cut_off_and_idle_ones_are_not(webhook):
         connection.close()
 
 
+@pytest.mark.slow
 def test_a_slow_body_within_the_deadline_is_answered(webhook):
     body = reviews.body()
     whole = POST + b"Content-Length: %d\r\n\r\n" % len(body) + body
