@@ -19,7 +19,7 @@ analysis() {
 
 spelling() {
     git ls-files | grep -vE '^tests/golden/|\.sum$|^LICENSE$|\.lock$' |
-        xargs codespell --quiet-level=2 --ignore-words-list='ro,crit,sourc,pullrequests,sorce'
+        xargs codespell --quiet-level=2 --ignore-words-list='ro,crit,sourc,pullrequests,sorce,modle,parms'
 }
 
 # Files of at most 400 lines, functions of at most 60 (program code; tests are lists).
