@@ -3,7 +3,8 @@
 Without KUBECONFIG the project's own one-node Kubernetes is used, and started where it is down. With KUBECONFIG an existing
 cluster is used; it then needs
 
-    E2E_IMAGE_PREFIX     where its nodes pull the two images from, with a '/' at the end
+    E2E_IMAGE_PREFIX     where its nodes pull the two images from, with a '/' at the end; `make images` makes them
+    E2E_IMAGE_TAG        their tag, if it is not the version
     E2E_STORAGE_CLASS    a class of ReadWriteMany claims
     E2E_HUB_HOST         an address of this machine that its pods reach
     E2E_SHELL_IMAGE      an image with sh, cat, dd and sha256sum (any busybox)
@@ -49,14 +50,17 @@ class Cluster:
         self.hub_host = os.environ["E2E_HUB_HOST"]
         self.storage = ClassStorage(self.kubectl, os.environ["E2E_STORAGE_CLASS"])
 
-    def load_images(self, version):
-        """Puts both images where the nodes find them."""
-        out = ROOT / "build/images"
-        subprocess.run([ROOT / "manifests/images/build.sh", "-v", version, "-p", self.image_prefix, "-o", out / "e2e"],
-                       check=True, stdout=subprocess.DEVNULL)
-        if self.is_own:
-            archives = [out / "e2e/modelberth-webhook.tar", out / "e2e/modelberth-initc.tar"]
-            subprocess.run([CLUSTER, "image", *archives], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    def images(self):
+        """The tag of both images. The own cluster gets those of this build; another one has them already."""
+        if not self.is_own:
+            version = re.search(r"^VERSION *:= *(\S+)", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
+            return os.environ.get("E2E_IMAGE_TAG", version)
+        out = ROOT / "build/images/e2e"
+        subprocess.run([ROOT / "manifests/images/build.sh", "-v", "e2e", "-p", self.image_prefix, "-o", out], check=True,
+                       stdout=subprocess.DEVNULL)
+        archives = [out / "modelberth-webhook.tar", out / "modelberth-initc.tar"]
+        subprocess.run([CLUSTER, "image", *archives], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return "e2e"
 
 
 @pytest.fixture(scope="session")
@@ -73,9 +77,7 @@ def e2e_hub(cluster, seeded_hub_data):
 @pytest.fixture(scope="session")
 def installed(cluster, e2e_hub, tmp_path_factory):
     """modelberth as a user installs it, its init containers pointed at the local hub."""
-    version = "e2e-" + uuid.uuid4().hex[:8] if not cluster.is_own else "e2e"
-    cluster.load_images(version)
-    installation = Installation(cluster, version, {"HF_ENDPOINT": e2e_hub.url}, tmp_path_factory.mktemp("install"))
+    installation = Installation(cluster, cluster.images(), {"HF_ENDPOINT": e2e_hub.url}, tmp_path_factory.mktemp("install"))
     installation.remove()
     installation.apply()
     yield installation
@@ -92,9 +94,9 @@ def hub_log(e2e_hub):
 def make_namespace(cluster, request):
     made = []
 
-    def make(labels=None):
+    def make():
         name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:40] + "-" + uuid.uuid4().hex[:6]
-        made.append(Namespace(cluster.kubectl, name, cluster.storage, labels))
+        made.append(Namespace(cluster.kubectl, name, cluster.storage))
         return made[-1]
 
     yield make

@@ -49,9 +49,9 @@ class Kubectl:
 class Namespace:
     """A namespace of one test, with claims and pods."""
 
-    def __init__(self, kubectl, name, storage, labels=None):
+    def __init__(self, kubectl, name, storage):
         self.kubectl, self.name, self.storage = kubectl, name, storage
-        kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels or {}}})
+        kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
         wait_until(lambda: kubectl.exists("-n", name, "serviceaccount", "default"), f"service account of {name}")
 
     def delete(self):

@@ -10,7 +10,7 @@ import hub
 
 MODEL = "acme/tiny-llama"
 MOUNT = "/raid/models/tiny"
-RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
 INTEGRITY, STRUCTURE = 3, 8
 
 
@@ -177,9 +177,9 @@ def test_a_gated_model_needs_its_secret_and_the_token_stays_with_the_hub(namespa
     assert hub_log.cdn_authorization() == 0
 
 
-def test_a_namespace_that_enforces_the_restricted_standard_accepts_the_injected_pod(installed, make_namespace, commit):
-    namespace = make_namespace(RESTRICTED)
+def test_a_namespace_that_enforces_the_restricted_standard_accepts_the_injected_pod(namespace, commit):
     namespace.claim()
+    namespace.kubectl.run("label", "namespace", namespace.name, RESTRICTED)
     context = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": True,
                "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}}
     namespace.apply(pod("server", annotations(pinned(commit)), container(f"cat {MOUNT}/config.json", securityContext=context)))
