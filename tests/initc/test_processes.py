@@ -4,10 +4,12 @@ import json
 import os
 import re
 import signal
+import subprocess
+import time
 
 import hubseed
 import pytest
-from conftest import body_bytes, content, leftovers, parts, wait_for
+from conftest import INITC, body_bytes, content, leftovers, parts, wait_for
 from hubseed import MODEL
 
 SHARD = "model-00001-of-00002.safetensors"
@@ -71,6 +73,22 @@ def test_a_killed_download_fetches_only_the_rest(initc, hub, volume):
     hub.control.reset()
     done = initc.fetch(SOURCE, volume / "model").must()
     assert body_bytes(hub) == done.closing["fetchedBytes"] == len(files(hub)[SHARD]) - 100_000
+    assert content(volume / "model") == files(hub)
+    assert leftovers(volume) == []
+
+
+def test_sigterm_stops_quickly_and_the_rest_resumes(initc, hub, volume):
+    stall(hub)
+    one = initc.start("fetch", SOURCE, "--to", volume / "model")
+    wait_until_stalled(hub, volume)
+    began = time.monotonic()
+    one.signal(signal.SIGTERM)
+    done = one.wait()
+    assert done.code == 143 and time.monotonic() - began < 5
+    assert lock_of(volume) == []
+    hub.control.reset()
+    done = initc.fetch(SOURCE, volume / "model").must()
+    assert done.closing["fetchedBytes"] == len(files(hub)[SHARD]) - 100_000
     assert content(volume / "model") == files(hub)
     assert leftovers(volume) == []
 
@@ -220,9 +238,6 @@ def test_memory_stays_small_whatever_the_size(initc, hub, volume, seeded_hub_dat
     command = ["/usr/bin/env", "python3", "-c",
                "import os,resource,subprocess,sys; code=subprocess.call(sys.argv[1:]);"
                "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(code)"]
-    import subprocess
-
-    from conftest import INITC
     done = subprocess.run([*command, INITC, "fetch", "hf://acme/big@v1", "--to", volume / "model"], env=initc.env, capture_output=True, text=True,
                           timeout=120)
     assert done.returncode == 0, done.stderr

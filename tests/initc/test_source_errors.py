@@ -3,11 +3,10 @@
 import json
 import os
 import re
-import signal
 import time
 
 import pytest
-from conftest import body_bytes, content, leftovers, parts, wait_for
+from conftest import body_bytes, content, leftovers
 from hub import TOKEN_FULL, TOKEN_LIMITED
 from hubseed import GATED, MODEL, PRIVATE
 
@@ -305,19 +304,3 @@ def test_an_answer_that_is_no_hub_is_told(initc, hub, volume):
 def test_pages_that_never_end_are_cut(initc, hub, volume):
     hub.control.fault(match="/tree/", status=200, body="[]", times=None, headers={"Link": f'<{hub.url}/api/models/{MODEL}/tree/x>; rel="next"'})
     assert "pages" in initc.fetch(SOURCE, volume / "model").must(7).error
-
-
-def test_sigterm_stops_quickly_and_the_rest_resumes(initc, hub, volume):
-    hub.control.fault(match=re.escape(SHARD), origin="cdn", stall_after=100_000, times=None)
-    one = initc.start("fetch", SOURCE, "--to", volume / "model")
-    hub.control.wait(re.escape(SHARD), state="stalled")
-    wait_for(lambda: parts(volume, 100_000), "the first bytes on the volume")
-    began = time.monotonic()
-    one.signal(signal.SIGTERM)
-    done = one.wait()
-    assert done.code == 143 and time.monotonic() - began < 5
-    hub.control.reset()
-    initc.fetch(SOURCE, volume / "model").must()
-    assert body_bytes(hub) == len(files(hub)[SHARD]) - 100_000
-    assert content(volume / "model") == files(hub)
-    assert os.listdir(volume / ".modelberth") == []

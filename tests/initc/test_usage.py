@@ -4,7 +4,6 @@ import json
 import re
 
 import pytest
-from conftest import INITC  # noqa: F401
 from hubseed import MODEL
 
 COMMANDS = ("fetch", "verify", "show")
