@@ -19,38 +19,38 @@ COMMON := \
 	common/source_uri.c \
 	common/plan.c
 
-# An AdmissionReview: bytes in, decision, edits, bytes out.
+# An AdmissionReview: settings, bytes in, decision, edits, bytes out; and the same offline.
 WEBHOOK := \
 	webhook/main.c \
 	webhook/options.c \
-	webhook/yaml_stream.c \
-	webhook/yaml.c \
-	webhook/yaml_scalar.c \
-	webhook/yaml_position.c \
-	webhook/yaml_write.c \
+	webhook/yaml/yaml_stream.c \
+	webhook/yaml/yaml.c \
+	webhook/yaml/yaml_scalar.c \
+	webhook/yaml/yaml_position.c \
+	webhook/yaml/yaml_write.c \
 	webhook/config.c \
 	webhook/config_values.c \
 	webhook/close_names.c \
-	webhook/serve.c \
-	webhook/listen.c \
-	webhook/certs.c \
-	webhook/server.c \
-	webhook/connection.c \
-	webhook/exchange.c \
-	webhook/route.c \
+	webhook/server/serve.c \
+	webhook/server/listen.c \
+	webhook/server/certs.c \
+	webhook/server/server.c \
+	webhook/server/connection.c \
+	webhook/server/exchange.c \
+	webhook/server/route.c \
+	webhook/server/metrics.c \
 	webhook/review.c \
 	webhook/request.c \
-	webhook/quantity.c \
 	webhook/admit.c \
 	webhook/workload.c \
-	webhook/pod.c \
-	webhook/inject.c \
-	webhook/volumes.c \
-	webhook/mounts.c \
-	webhook/scheduling.c \
-	webhook/init_container.c \
-	webhook/patch.c \
-	webhook/metrics.c \
+	webhook/inject/pod.c \
+	webhook/inject/inject.c \
+	webhook/inject/volumes.c \
+	webhook/inject/mounts.c \
+	webhook/inject/scheduling.c \
+	webhook/inject/init_container.c \
+	webhook/inject/quantity.c \
+	webhook/inject/patch.c \
 	webhook/offline.c
 
 # A model: plan, receipt, lock, files of the source, bytes, verification, publish.

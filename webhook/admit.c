@@ -8,7 +8,7 @@
 #include "common/plan.h"
 #include "common/source_uri.h"
 #include "common/xalloc.h"
-#include "webhook/inject.h"
+#include "webhook/inject/inject.h"
 #include "webhook/request.h"
 
 #define MODELS_DIR "/raid/models"

@@ -5,8 +5,8 @@
 #include "common/err.h"
 #include "common/strlist.h"
 #include "webhook/config.h"
-#include "webhook/patch.h"
-#include "webhook/pod.h"
+#include "webhook/inject/patch.h"
+#include "webhook/inject/pod.h"
 
 /* What is to happen with a pod. */
 struct decision {

@@ -12,7 +12,7 @@
 #include "common/xalloc.h"
 #include "webhook/close_names.h"
 #include "webhook/config_values.h"
-#include "webhook/yaml.h"
+#include "webhook/yaml/yaml.h"
 
 #define DEPTH_MAX 16
 #define NODES_MAX 10000

@@ -11,8 +11,8 @@
 #include "common/plan.h"
 #include "common/xalloc.h"
 #include "webhook/config.h"
-#include "webhook/listen.h"
-#include "webhook/quantity.h"
+#include "webhook/inject/quantity.h"
+#include "webhook/server/listen.h"
 
 #define TEXT_MAX_BYTES 4096
 #define ENV_NAME_MAX_BYTES 256

@@ -10,7 +10,7 @@
 #include "webhook/config.h"
 #include "webhook/offline.h"
 #include "webhook/options.h"
-#include "webhook/serve.h"
+#include "webhook/server/serve.h"
 
 #define HELP_MAX_BYTES (64 * 1024)
 #define EXIT_USAGE 2

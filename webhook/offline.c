@@ -11,7 +11,7 @@
 #include "common/xalloc.h"
 #include "webhook/admit.h"
 #include "webhook/workload.h"
-#include "webhook/yaml.h"
+#include "webhook/yaml/yaml.h"
 
 #define INPUT_MAX_BYTES (32 * 1024 * 1024)
 #define OUTPUT_MAX_BYTES (256 * 1024 * 1024)

@@ -11,7 +11,7 @@
 #include "common/path.h"
 #include "common/source_uri.h"
 #include "common/xalloc.h"
-#include "webhook/quantity.h"
+#include "webhook/inject/quantity.h"
 
 #define PREFIX "modelberth.io/"
 #define OBJECT_NAME_MAX_BYTES 253 /* RFC 1123 subdomain, as Kubernetes names claims and Secrets */

@@ -5,7 +5,7 @@
 #include <jansson.h>
 
 #include "common/err.h"
-#include "webhook/pod.h"
+#include "webhook/inject/pod.h"
 
 /*
  * The kinds that hold a pod, and where: one row each. Pods stand for themselves, the others carry

@@ -6,8 +6,8 @@
 #include "common/strbuf.h"
 #include "webhook/close_names.h"
 #include "webhook/config.h"
-#include "webhook/listen.h"
 #include "webhook/options.h"
+#include "webhook/server/listen.h"
 
 static int parse(struct config *config, const char *text, struct err *err)
 {

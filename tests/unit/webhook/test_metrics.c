@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "common/cleanup.h"
-#include "webhook/metrics.h"
+#include "webhook/server/metrics.h"
 
 #define THREADS 4
 #define EACH 20000

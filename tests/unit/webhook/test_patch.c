@@ -3,7 +3,7 @@
 
 #include "common/cleanup.h"
 #include "common/json.h"
-#include "webhook/patch.h"
+#include "webhook/inject/patch.h"
 
 static void ops_are(const struct patch *p, const char *quoted)
 {

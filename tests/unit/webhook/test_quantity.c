@@ -2,7 +2,7 @@
 #include "tests/unit/test.h"
 
 #include "common/cleanup.h"
-#include "webhook/quantity.h"
+#include "webhook/inject/quantity.h"
 
 /* The right-hand sides are what a Kubernetes API server stores for the left. */
 static void quantities_are_spelt_as_the_api_server_does(void **state)

@@ -7,7 +7,7 @@
 #include "common/cleanup.h"
 #include "common/strbuf.h"
 #include "common/xalloc.h"
-#include "webhook/yaml.h"
+#include "webhook/yaml/yaml.h"
 
 static const struct yaml_limits limits = {.depth = 64, .nodes = 10000};
 

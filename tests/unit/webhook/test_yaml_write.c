@@ -6,7 +6,7 @@
 
 #include "common/cleanup.h"
 #include "common/strbuf.h"
-#include "webhook/yaml.h"
+#include "webhook/yaml/yaml.h"
 
 static int parse(const char *text, json_t **out, struct err *err)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "webhook/init_container.h"
+#include "webhook/inject/init_container.h"
 
 #include <string.h>
 
 #include "common/cleanup.h"
 #include "common/xalloc.h"
-#include "webhook/quantity.h"
+#include "webhook/inject/quantity.h"
 
 #define ISTIO_PROXY_UID 1337 /* istio's default; its CNI plugin lets this user past the proxy */
 

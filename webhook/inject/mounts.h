@@ -3,9 +3,9 @@
 #define MODELBERTH_MOUNTS_H
 
 #include "common/err.h"
-#include "webhook/patch.h"
-#include "webhook/pod.h"
-#include "webhook/volumes.h"
+#include "webhook/inject/patch.h"
+#include "webhook/inject/pod.h"
+#include "webhook/inject/volumes.h"
 
 /*
  * Gives every target container its read-only mount of the model, moves the mounts

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "common/cleanup.h"
-#include "webhook/yaml.h"
-#include "webhook/yaml_scalar.h"
+#include "webhook/yaml/yaml.h"
+#include "webhook/yaml/yaml_scalar.h"
 
 #define INDENT 2
 #define SIMPLE_KEY_MAX_BYTES 120 /* YAML wants "? " before keys of more than 1,024 characters */

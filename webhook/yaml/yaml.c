@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "webhook/yaml.h"
+#include "webhook/yaml/yaml.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 
 #include "common/cleanup.h"
 #include "common/xalloc.h"
-#include "webhook/yaml_scalar.h"
+#include "webhook/yaml/yaml_scalar.h"
 
 #define TAG_PREFIX "tag:yaml.org,2002:"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
-#include "webhook/yaml.h"
+#include "webhook/yaml/yaml.h"
 
 #define BOM "\xef\xbb\xbf"
 

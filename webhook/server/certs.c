@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "webhook/certs.h"
+#include "webhook/server/certs.h"
 
 #include <fcntl.h>
 #include <gnutls/x509.h>

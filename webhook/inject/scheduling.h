@@ -2,8 +2,8 @@
 #ifndef MODELBERTH_SCHEDULING_H
 #define MODELBERTH_SCHEDULING_H
 
-#include "webhook/patch.h"
-#include "webhook/pod.h"
+#include "webhook/inject/patch.h"
+#include "webhook/inject/pod.h"
 
 /*
  * Drops what ties the pod to nodes that hold the model on their own disk: node

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "webhook/quantity.h"
+#include "webhook/inject/quantity.h"
 
 #include <ctype.h>
 #include <stdbool.h>

@@ -6,10 +6,10 @@
 #include "common/plan.h"
 #include "common/strlist.h"
 #include "webhook/config.h"
-#include "webhook/patch.h"
-#include "webhook/pod.h"
+#include "webhook/inject/patch.h"
+#include "webhook/inject/pod.h"
+#include "webhook/inject/volumes.h"
 #include "webhook/request.h"
-#include "webhook/volumes.h"
 
 /*
  * Puts the container modelberth-init into the pod, or brings the one that is there

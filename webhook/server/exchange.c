@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "webhook/exchange.h"
+#include "webhook/server/exchange.h"
 
 #include <ctype.h>
 #include <malloc.h>
@@ -14,10 +14,10 @@
 
 #include "common/cleanup.h"
 #include "common/xalloc.h"
-#include "webhook/connection.h"
-#include "webhook/metrics.h"
 #include "webhook/review.h"
-#include "webhook/route.h"
+#include "webhook/server/connection.h"
+#include "webhook/server/metrics.h"
+#include "webhook/server/route.h"
 
 #define BODY_FIRST_BYTES 16384UL
 /* Past the limit this much is read and dropped, so that the client gets to see the answer. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "webhook/route.h"
+#include "webhook/server/route.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -11,10 +11,10 @@
 #include "common/log.h"
 #include "common/strbuf.h"
 #include "common/xalloc.h"
-#include "webhook/certs.h"
-#include "webhook/connection.h"
-#include "webhook/metrics.h"
 #include "webhook/review.h"
+#include "webhook/server/certs.h"
+#include "webhook/server/connection.h"
+#include "webhook/server/metrics.h"
 
 #define NS_PER_S 1000000000ULL
 

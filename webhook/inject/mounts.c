@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "webhook/mounts.h"
+#include "webhook/inject/mounts.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "webhook/patch.h"
+#include "webhook/inject/patch.h"
 
 #include <string.h>
 

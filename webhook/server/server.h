@@ -3,7 +3,7 @@
 #define MODELBERTH_SERVER_H
 
 #include "common/err.h"
-#include "webhook/route.h"
+#include "webhook/server/route.h"
 
 /*
  * The HTTPS server: libmicrohttpd with its own threads, TLS 1.2 and 1.3 by GnuTLS.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "webhook/serve.h"
+#include "webhook/server/serve.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -16,12 +16,12 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "common/xalloc.h"
-#include "webhook/certs.h"
-#include "webhook/connection.h"
-#include "webhook/listen.h"
-#include "webhook/metrics.h"
-#include "webhook/route.h"
-#include "webhook/server.h"
+#include "webhook/server/certs.h"
+#include "webhook/server/connection.h"
+#include "webhook/server/listen.h"
+#include "webhook/server/metrics.h"
+#include "webhook/server/route.h"
+#include "webhook/server/server.h"
 
 #define TICK_MS 250
 #define CERTS_POLL_MS 2000

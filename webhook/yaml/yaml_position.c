@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "common/xalloc.h"
-#include "webhook/yaml.h"
+#include "webhook/yaml/yaml.h"
 
 void yaml_positions_add(struct yaml_positions *positions, json_t *object, const char *key,
                         size_t line, size_t column)

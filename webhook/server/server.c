@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "webhook/server.h"
+#include "webhook/server/server.h"
 
 #include <microhttpd.h>
 #include <sched.h>
@@ -13,9 +13,9 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "common/xalloc.h"
-#include "webhook/certs.h"
-#include "webhook/connection.h"
-#include "webhook/exchange.h"
+#include "webhook/server/certs.h"
+#include "webhook/server/connection.h"
+#include "webhook/server/exchange.h"
 
 #define CONNECTIONS_MAX 512U
 #define CONNECTIONS_PER_PEER_MAX 256U

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "webhook/scheduling.h"
+#include "webhook/inject/scheduling.h"
 
 #include <stdbool.h>
 #include <string.h>

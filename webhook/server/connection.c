@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "webhook/connection.h"
+#include "webhook/server/connection.h"
 
 #include <linux/tcp.h>
 #include <netinet/in.h>

@@ -6,8 +6,8 @@
 
 #include "common/err.h"
 #include "common/plan.h"
-#include "webhook/patch.h"
-#include "webhook/pod.h"
+#include "webhook/inject/patch.h"
+#include "webhook/inject/pod.h"
 
 /* Volumes under these names are ours: what is no longer asked for is removed. */
 #define VOLUME_CLAIM_PREFIX "modelberth-pvc-"

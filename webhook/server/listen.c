@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "webhook/listen.h"
+#include "webhook/server/listen.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "webhook/yaml_scalar.h"
+#include "webhook/yaml/yaml_scalar.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "webhook/inject.h"
+#include "webhook/inject/inject.h"
 
 #include "common/cleanup.h"
 #include "common/json.h"
 #include "common/xalloc.h"
-#include "webhook/init_container.h"
-#include "webhook/mounts.h"
-#include "webhook/scheduling.h"
-#include "webhook/volumes.h"
+#include "webhook/inject/init_container.h"
+#include "webhook/inject/mounts.h"
+#include "webhook/inject/scheduling.h"
+#include "webhook/inject/volumes.h"
 
 /* What was decided, for people to read: nothing ever trusts it. */
 static int put_mark(const struct pod *pod, const struct plan *plan, struct patch *patch,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "webhook/pod.h"
+#include "webhook/inject/pod.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "common/cleanup.h"
 #include "common/strbuf.h"
 #include "common/xalloc.h"
-#include "webhook/patch.h"
+#include "webhook/inject/patch.h"
 
 /* OME, KServe (predictor, multi-node worker, transformer), Dynamo and llm-d. */
 static const char *const serving_names[] = {

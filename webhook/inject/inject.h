@@ -6,8 +6,8 @@
 #include "common/plan.h"
 #include "common/strlist.h"
 #include "webhook/config.h"
-#include "webhook/patch.h"
-#include "webhook/pod.h"
+#include "webhook/inject/patch.h"
+#include "webhook/inject/pod.h"
 #include "webhook/request.h"
 
 #define INJECTED_ANNOTATION "modelberth.io/injected"

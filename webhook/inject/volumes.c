@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "webhook/volumes.h"
+#include "webhook/inject/volumes.h"
 
 #include <stdlib.h>
 #include <string.h>

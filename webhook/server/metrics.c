@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "webhook/metrics.h"
+#include "webhook/server/metrics.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
