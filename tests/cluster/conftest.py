@@ -18,6 +18,10 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "cluster: needs the test Kubernetes, and so root")
 
 
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name != "test_lifecycle.py")  # first, while it may be down
+
+
 class Cluster:
     """The one-node Kubernetes of cluster.sh; started where it is down, and left up."""
 

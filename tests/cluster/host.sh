@@ -26,7 +26,7 @@ link_exists() { ip link show "$link" >/dev/null 2>&1; }
 has_chain() { iptables -n -L "$1" >/dev/null 2>&1; }
 other_state_dir() { # of the cluster that the link was made by
     local other
-    other=$(ip -o link show "$link" 2>/dev/null | sed -n 's/.*alias \([^ \\]*\).*/\1/p')
+    other=$({ ip -o link show "$link" 2>/dev/null || true; } | sed -n 's/.*alias \([^ \\]*\).*/\1/p')
     if [ -n "$other" ] && [ "$other" != "$dir" ] && [ -d "$other" ]; then echo "$other"; fi
 }
 has_leftovers() { [ -d "$dir" ] || link_exists || has_chain "$chain"; }
@@ -131,7 +131,7 @@ clean_host() {
     for device in $(ip -o route show root "$pod_net" 2>/dev/null | sed -n 's/.* dev \(veth[^ ]*\).*/\1/p' | sort -u); do
         ip link del "$device" 2>/dev/null || true
     done
-    unmount_all
+    wait_until 30 unmount_all || die "cannot unmount: $(mounts | tr '\n' ' ')"
     if link_exists || has_chain "$chain"; then
         remove_rules iptables
         remove_rules ip6tables
@@ -146,9 +146,12 @@ clean_host() {
 
 mounts() { awk -v dir="$dir/" 'index($5, dir) == 1 { print $5 }' /proc/self/mountinfo; }
 
+# One call may take several mounts away (kubelet shares its folder with its copies), and new ones come to light below.
 unmount_all() {
-    local point
-    mounts | tac | while read -r point; do umount "$point" 2>/dev/null || umount -l "$point"; done
+    local points point
+    points=$(mounts | tac)
+    for point in $points; do umount "$point" 2>/dev/null || umount -l "$point" 2>/dev/null || true; done
+    [ -z "$(mounts)" ]
 }
 
 # What the daemons put in places that no setting moves. All of it but kubelet's socket names $dir.
@@ -185,10 +188,9 @@ remove_rules() { # iptables|ip6tables
     done
 }
 
-# A mount that is left could lead out of the folder, and its files would be deleted with it.
+# Only after clean_host: a mount that is left could lead out of the folder, and its files would be deleted with it.
 remove_state() {
     local address
-    [ -z "$(mounts)" ] || die "still mounted, so $dir stays: $(mounts | tr '\n' ' ')"
     for address in "$dir"/containerd/state/io.containerd.runtime.v2.task/k8s.io/*/address; do
         [ -f "$address" ] || continue
         rm -f "$(sed 's|^unix://||' "$address")"

@@ -13,13 +13,29 @@ from conftest import SCRIPT, Cluster, wait_until
 pytestmark = pytest.mark.cluster
 
 
+STATE = Path(subprocess.run([SCRIPT, "kubeconfig"], capture_output=True, text=True, check=True).stdout.strip()).parent
+
+
 @pytest.fixture
 def down_before():
     """These cases take the cluster down, so they leave one alone that somebody else started."""
     if os.geteuid():
         pytest.skip("the test cluster needs root")
-    if subprocess.run([SCRIPT, "status"], capture_output=True, check=False).returncode == 0:
+    if STATE.exists():
         pytest.skip("the cluster is up already, and this case would take it down: run `make cluster-down` first")
+
+
+def daemons():
+    """The programs of the cluster that run: they are others', too, so the state folder has to be among the arguments."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue  # it ended meanwhile
+        if re.search(r"(^|/)(etcd|kube(let|-[a-z-]+)|containerd[a-z0-9-]*)$", command[0]) and str(STATE) in " ".join(command):
+            found.append(Path(command[0]).name)
+    return sorted(found)
 
 
 def traces():
@@ -27,24 +43,18 @@ def traces():
     def output(*command):
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
-    rules = output("iptables-save") + output("ip6tables-save")
-    programs = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            programs.append((folder / "cmdline").read_bytes().split(b"\0")[0].decode(errors="replace"))
-        except OSError:
-            continue  # it ended meanwhile
+    hard_coded = ("/var/lib/kubelet", "/var/lib/cni", "/var/log/containers", "/var/log/pods", "/run/containerd", "/run/netns",
+                  "/opt/containerd", "/usr/libexec/kubernetes")
+    settings = ("net/ipv4/ip_forward", "net/ipv4/conf/all/route_localnet", "vm/overcommit_memory", "kernel/panic", "kernel/panic_on_oops")
     return {
-        "processes": sorted(p for p in programs if re.search(r"(^|/)(etcd|kube(let|-[a-z-]+)|containerd[a-z0-9-]*)$", p)),
-        "rules": re.findall(r"^.*(?:KUBE-|CNI-|MODELBERTH).*$", rules, re.MULTILINE),
+        "daemons": daemons(),
+        "rules": re.findall(r"^.*(?:KUBE-|CNI-|MODELBERTH).*$", output("iptables-save") + output("ip6tables-save"), re.MULTILINE),
         "links": re.findall(r"(?:modelberth0|veth\w+|cni0)", output("ip", "-o", "link")),
         "routes": re.findall(r"^10\.(?:96|244)\..*$", output("ip", "route"), re.MULTILINE),
-        "mounts": re.findall(r"\S*modelberth-cluster\S*", Path("/proc/self/mountinfo").read_text(encoding="utf-8")),
-        "cgroups": [str(p) for pattern in ("*/modelberth", "modelberth", "*/kubepods", "kubepods") for p in Path("/sys/fs/cgroup").glob(pattern)],
-        "files": [p for p in ("/var/tmp/modelberth-cluster", "/var/lib/kubelet", "/var/lib/cni", "/var/log/containers", "/var/log/pods",
-                              "/run/containerd", "/run/netns", "/opt/containerd", "/usr/libexec/kubernetes") if Path(p).exists()],
-        "sysctls": [Path(f"/proc/sys/{key}").read_text(encoding="utf-8") for key in (
-            "net/ipv4/ip_forward", "net/ipv4/conf/all/route_localnet", "vm/overcommit_memory", "kernel/panic", "kernel/panic_on_oops")],
+        "mounts": [line for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines() if str(STATE) in line],
+        "cgroups": [str(folder) for folder in Path("/sys/fs/cgroup").glob("**/") if folder.name in ("modelberth", "kubepods")],
+        "files": [name for name in (str(STATE), *hard_coded) if Path(name).exists()],
+        "settings": [Path("/proc/sys", key).read_text(encoding="utf-8") for key in settings],
     }
 
 
@@ -59,9 +69,8 @@ def start_pod(cluster):
 
 
 def kill(*parts):
-    state = Path(subprocess.run([SCRIPT, "kubeconfig"], capture_output=True, text=True, check=True).stdout.strip()).parent
     for part in parts:
-        os.kill(int((state / "pid" / part).read_text(encoding="utf-8").split()[0]), signal.SIGKILL)
+        os.kill(int((STATE / "pid" / part).read_text(encoding="utf-8").split()[0]), signal.SIGKILL)
 
 
 def test_crashed_cluster_starts_again_and_down_leaves_nothing(down_before):
@@ -84,7 +93,7 @@ def test_crashed_cluster_starts_again_and_down_leaves_nothing(down_before):
 def test_start_that_was_killed_halfway_is_no_obstacle(down_before):
     before = traces()
     with subprocess.Popen([SCRIPT, "up"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as up:
-        wait_until(lambda: any("kube-apiserver" in program for program in traces()["processes"]), "the API server to start", 300)
+        wait_until(lambda: "kube-apiserver" in daemons(), "the API server to start", 300)
         assert up.poll() is None
         up.kill()
     cluster = Cluster()
