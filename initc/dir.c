@@ -155,6 +155,22 @@ static unsigned char type_of(int at_fd, const char *name)
     return (unsigned char)IFTODT(st.st_mode);
 }
 
+/* What file systems put into their root, often readable by nobody. */
+static bool is_of_file_system(const char *name)
+{
+    static const char *const names[] = {"lost+found", ".snapshot", ".snapshots"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(name, names[i]))
+            return true;
+    return false;
+}
+
+static bool is_ours(const char *name)
+{
+    return !strcmp(name, ".modelberth") || is_of_file_system(name);
+}
+
 struct walk {
     dir_visit *visit;
     void *context;
@@ -178,6 +194,8 @@ static int walk_below(struct walk *w, int parent, const char *name, const char *
     if (w->entries > DIR_MAX_ENTRIES)
         rc = err_set(err, ERR_MISSING, "there are more than %d files", DIR_MAX_ENTRIES);
     for (size_t i = 0; !rc && i < names.n; i++) {
+        if (!depth && is_of_file_system(names.v[i]))
+            continue;
         autofree char *path = xasprintf("%s%s%s", prefix, *prefix ? "/" : "", names.v[i]);
         unsigned char type = type_of(dirfd(dir), names.v[i]);
         rc = w->visit(w->context, path, type, err);
@@ -194,16 +212,6 @@ int dir_walk(int at_fd, dir_visit *visit, void *context, struct err *err)
     struct walk w = {.visit = visit, .context = context};
 
     return walk_below(&w, at_fd, ".", "", 0, err);
-}
-
-static bool is_ours(const char *name)
-{
-    static const char *const names[] = {".modelberth", "lost+found", ".snapshot", ".snapshots"};
-
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (!strcmp(name, names[i]))
-            return true;
-    return false;
 }
 
 char *dir_describe(int at_fd)

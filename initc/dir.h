@@ -43,7 +43,7 @@ void dir_remove(int at_fd, const char *path);
 /*
  * Walks below the directory `at_fd`: `visit` gets the path relative to it and
  * the type (DT_REG, DT_DIR, DT_LNK ...); what it returns other than 0 ends the walk. The
- * entries of each directory come sorted.
+ * entries of each directory come sorted. What file systems put into their root is passed over.
  * Returns 0, what `visit` returned, or -1 with *err.
  */
 typedef int dir_visit(void *context, const char *path, unsigned char type, struct err *err);

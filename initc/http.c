@@ -32,6 +32,9 @@ struct http {
     bool sink_failed;
     bool too_large;
     bool error_is_long; /* an error's body: its beginning is enough */
+    bool stalled;
+    curl_off_t received;
+    int64_t received_ms; /* when that changed last */
 };
 
 static size_t on_header(char *line, size_t size, size_t n, void *arg)
@@ -98,13 +101,21 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
     return len;
 }
 
-static int on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+/* Called at least once a second. curl's own limit is an average over several seconds, so late. */
+static int on_progress(void *arg, curl_off_t total, curl_off_t now, curl_off_t up_total,
+                       curl_off_t up_now)
 {
-    const struct http *h = arg;
+    struct http *h = arg;
     struct err ignored;
+    int64_t now_ms = job_now_ms();
 
-    (void)a, (void)b, (void)c, (void)d;
-    return job_check(h->job, &ignored);
+    (void)total, (void)up_total, (void)up_now;
+    if (now != h->received) {
+        h->received = now;
+        h->received_ms = now_ms;
+    }
+    h->stalled = now_ms - h->received_ms >= h->job->stall_s * 1000;
+    return h->stalled || job_check(h->job, &ignored);
 }
 
 static curl_socket_t on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
@@ -159,8 +170,6 @@ struct http *http_new(const struct job *job)
     (void)curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
     (void)curl_easy_setopt(e, CURLOPT_USERAGENT, "modelberth-initc/" MODELBERTH_VERSION);
     (void)curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT, (long)connect_s);
-    (void)curl_easy_setopt(e, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    (void)curl_easy_setopt(e, CURLOPT_LOW_SPEED_TIME, (long)job->stall_s);
     (void)curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER_BYTES);
     (void)curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     (void)curl_easy_setopt(e, CURLOPT_ERRORBUFFER, h->curl_error);
@@ -212,6 +221,9 @@ static int transport_error(struct http *h, CURLcode code, const char *url, struc
         return -1;
     if (code == CURLE_ABORTED_BY_CALLBACK && job_check(h->job, err))
         return -1;
+    if (h->stalled)
+        return err_set(err, ERR_RETRY, "%s stalled: no byte for %lld s", shown,
+                       (long long)h->job->stall_s);
     if (h->too_large)
         return err_set(err, ERR_SOURCE, "the answer of %s is larger than %zu bytes", shown,
                        h->request->max_body_bytes);
@@ -231,7 +243,7 @@ static int transport_error(struct http *h, CURLcode code, const char *url, struc
     case CURLE_UNSUPPORTED_PROTOCOL:
         return err_set(err, ERR_SOURCE, "cannot use the URL of %s: %s", shown, text);
     case CURLE_OPERATION_TIMEDOUT:
-        return err_set(err, ERR_RETRY, "%s stalled: %s", shown, text);
+        return err_set(err, ERR_RETRY, "%s does not answer: %s", shown, text);
     default:
         return err_set(err, ERR_RETRY, "the connection to %s failed: %s", shown, text);
     }
@@ -257,6 +269,9 @@ static int get_once(struct http *h, const struct http_request *q, const char *ur
     h->sink_err = err;
     h->sink_failed = h->too_large = h->error_is_long = h->refused_address = false;
     h->curl_error[0] = '\0';
+    h->stalled = false;
+    h->received = 0;
+    h->received_ms = job_now_ms();
 
     if (q->token && http_same_origin(url, q->token_origin)) {
         autofree char *bearer = xasprintf("Bearer %s", q->token);

@@ -130,6 +130,25 @@ static int move_file(int from_fd, int to_fd, const char *path)
     return unlinkat(from_fd, path, 0);
 }
 
+/* The directories of the files, from each one up to the top. */
+static int sync_directories(int at_fd, const struct manifest *files, struct err *err)
+{
+    const char *last = "";
+
+    for (size_t i = 0; i < files->n; i++) {
+        autofree char *path = xstrdup(files->files[i].path);
+        for (char *slash; (slash = strrchr(path, '/'));) {
+            *slash = '\0';
+            size_t n = strlen(path);
+            if (strncmp(last, path, n) != 0 || last[n] != '/') /* sorted: not synced before */
+                if (dir_sync(at_fd, path, err))
+                    return -1;
+        }
+        last = files->files[i].path;
+    }
+    return dir_sync(at_fd, ".", err);
+}
+
 static int move_files(const struct layout *l, int tree_fd, const struct manifest *files,
                       struct lock *lock, struct err *err)
 {
@@ -145,7 +164,7 @@ static int move_files(const struct layout *l, int tree_fd, const struct manifest
             return 0;
         return err_errno(err, errno, "cannot move '%s' to its place", f->path);
     }
-    return sync_tree(l->parent_fd, err) ? -1 : 1;
+    return sync_directories(l->parent_fd, files, err) ? -1 : 1;
 }
 
 static int publish_root(const struct layout *l, int tree_fd, struct receipt *receipt,

@@ -57,8 +57,10 @@ void report_success(const struct plan_model *model, const struct outcome *o, int
     autofree char *where = place(model);
     autofree char *source = shown_source(model);
 
-    strbuf_addf(&text, "%s%s%s%s%s: ", *source ? source : where, *o->revision ? " (" : "",
-                o->revision, *o->revision ? ")" : "", *source ? "" : "");
+    strbuf_adds(&text, *source ? source : where);
+    if (*o->revision && !strstr(source, o->revision) && strcmp(model->version, o->revision) != 0)
+        strbuf_addf(&text, " (%s)", o->revision);
+    strbuf_adds(&text, ": ");
     add_details(&text, o, ms);
     if (terminal) {
         (void)printf("%s\n", strbuf_text(&text));

@@ -37,6 +37,28 @@ static void take_over(struct staging *s)
     strlist_release(&names);
 }
 
+/*
+ * Publishing is the rename of a directory into another one: better to know before hundreds of
+ * gigabytes that a volume (some object stores behind FUSE) cannot do it.
+ */
+static int probe_rename(struct staging *s, struct err *err)
+{
+    autofree char *to = xasprintf("%s.probe", s->nonce);
+
+    if (dir_make(s->fd, "probe", err))
+        return -1;
+    if (renameat(s->fd, "probe", s->state_fd, to)) {
+        (void)err_errno(err, errno,
+                        "this volume cannot rename a directory, so nothing can be "
+                        "published on it in one step; use another storage class");
+        err->kind = ERR_PERMISSION;
+        err->os_errno = 0;
+        return -1;
+    }
+    (void)unlinkat(s->state_fd, to, AT_REMOVEDIR);
+    return 0;
+}
+
 int staging_open(struct staging *s, int state_fd, const char *key, const char *nonce,
                  const char *revision, struct err *err)
 {
@@ -56,6 +78,8 @@ int staging_open(struct staging *s, int state_fd, const char *key, const char *n
     s->fd = openat(s->key_fd, nonce, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (s->fd < 0)
         return err_errno(err, errno, "cannot open the staging directory");
+    if (probe_rename(s, err))
+        return -1;
     take_over(s);
     return 0;
 }

@@ -195,6 +195,7 @@ def initc_key(initc, volume, model):
     return failed.stem
 
 
+@pytest.mark.slow
 def test_progress_is_json_lines_in_a_log(initc, hub, volume):
     hub.control.settings(bytes_per_second=70_000)
     done = initc.fetch(f"hf://{MODEL}@v1", volume / "model").must()

@@ -99,6 +99,7 @@ def test_a_killed_download_of_one_file_resumes(secure, volume, file, pinned):
     assert [r["range"] for r in secure.hub.control.log(contains="/files/")] == ["bytes=0-0", f"bytes=100000-{len(data) - 1}"]
 
 
+@pytest.mark.slow
 def test_a_file_that_changes_while_it_is_fetched_starts_again(secure, volume):
     path = secure.hub.store.root / "files" / "moving.bin"
     path.write_bytes(b"a" * 300_000)

@@ -52,6 +52,7 @@ def test_many_at_once_download_once(initc, hub, volume, many):
     assert leftovers(volume) == []
 
 
+@pytest.mark.slow
 def test_waiters_show_the_owners_progress(initc, hub, volume):
     stall(hub)
     initc.start("fetch", SOURCE, "--to", volume / "model", *QUICK_LOCK)
@@ -194,6 +195,7 @@ def test_a_frozen_owner_is_taken_over_and_does_not_publish_when_it_goes_on(initc
     assert not lock.exists()
 
 
+@pytest.mark.slow
 def test_a_frozen_owner_whose_successor_is_still_at_work_waits(initc, hub, volume):
     stall(hub)
     owner = initc.start("fetch", SOURCE, "--to", volume / "model", *QUICK_LOCK)

@@ -137,6 +137,7 @@ def test_a_memory_of_five_minutes_ago_does_not_count(initc, hub, volume):
 
 # transient trouble
 
+@pytest.mark.slow
 def test_too_many_requests_waits_as_long_as_asked(initc, hub, volume):
     hub.control.fault(match="/tree/", status=429, headers={"Retry-After": "2"})
     hub.control.fault(match="/resolve/.*config", status=429, headers={"RateLimit": '"api";r=0;t=1'})
@@ -156,6 +157,7 @@ def test_a_server_in_trouble_is_asked_again(initc, hub, volume, status):
     assert content(volume / "model") == files(hub)
 
 
+@pytest.mark.slow
 def test_trouble_that_lasts_ends_with_the_timeout_and_the_last_reason(initc, hub, volume):
     hub.control.fault(match="/tree/", status=503, times=None)
     done = initc.fetch(SOURCE, volume / "model", "--timeout", "3s").must(4)
@@ -176,6 +178,7 @@ def test_an_unreachable_hub_is_transient(initc, volume):
     assert "http://127.0.0.1" in done.error
 
 
+@pytest.mark.slow
 def test_a_stalled_transfer_is_cut_and_goes_on_where_it_was(initc, hub, volume):
     hub.control.fault(match=re.escape(SHARD), origin="cdn", stall_after=100_000)
     done = initc.fetch(SOURCE, volume / "model", "--stall-timeout", "2s").must()
@@ -185,6 +188,7 @@ def test_a_stalled_transfer_is_cut_and_goes_on_where_it_was(initc, hub, volume):
                                                                    f"bytes=100000-{len(files(hub)[SHARD]) - 1}"]
 
 
+@pytest.mark.slow
 def test_a_hub_that_answers_nothing_at_all_is_cut_too(initc, hub, volume):
     hub.control.fault(match="/tree/", stall_after=-1)
     initc.fetch(SOURCE, volume / "model", "--stall-timeout", "2s").must()
@@ -229,6 +233,7 @@ def test_an_expired_link_is_asked_for_again(initc, hub, volume):
     assert len(hub.control.log("hub", f"/resolve/{hub.store.repo('model', MODEL).resolve('v1').oid}/{SHARD}")) == 2
 
 
+@pytest.mark.slow
 def test_links_that_never_work_end_as_a_refusal(initc, hub, volume):
     hub.control.fault(match=re.escape(SHARD), origin="cdn", status=403, times=None)
     assert "answers 403" in initc.fetch(SOURCE, volume / "model").must(7).error

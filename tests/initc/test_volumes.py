@@ -1,5 +1,6 @@
 """Volumes that are full, read-only or somebody else's, and what a person reads then."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -159,3 +160,25 @@ def test_the_termination_message_is_never_too_long_nor_made_where_there_is_none(
     initc.plan(plan(volume, "/".join(["ü" * 120] * 15), source=""), env={"MODELBERTH_TERMINATION_LOG": str(log)}).must(8)
     assert 0 < len(log.read_bytes()) <= 4096
     log.read_bytes().decode(errors="strict")
+
+
+@as_root
+def test_a_lost_and_found_of_root_is_in_nobodys_way(initc, hub, open_place):
+    volume = open_place / "volume"
+    (volume / "lost+found").mkdir(parents=True, mode=0o700)
+    os.chown(volume, NOBODY, NOBODY)
+    text = json.dumps({"v": 1, "models": [plan(volume, "")]})
+    env = {**initc.env, "HOME": "/", "MODELBERTH_PLAN": text}
+    for extra in ({}, {"HF_ENDPOINT": "http://127.0.0.1:1"}):
+        done = subprocess.run([open_place / "initc", "fetch"], env={**env, **extra}, user=NOBODY, group=NOBODY, extra_groups=[], capture_output=True,
+                              text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+    shutil.rmtree(volume / ".modelberth")
+    done = subprocess.run([open_place / "initc", "verify", volume, "--mode", "structure"], env={**initc.env, "HOME": "/"}, user=NOBODY,
+                          group=NOBODY, extra_groups=[], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_state_directory_is_no_place_for_a_model(initc, hub, volume):
+    for path in (".modelberth", "a/.modelberth/b"):
+        assert "reserved for modelberth" in initc.plan(plan(volume, path)).must(2).error
