@@ -114,7 +114,8 @@ def test_what_a_killed_download_left_is_not_trusted(initc, hub, volume):
     assert body_bytes(hub, OTHER) == len(files(hub)[OTHER])
 
 
-def test_a_link_in_dead_staging_is_not_followed(initc, hub, volume, tmp_path):
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_link_in_dead_staging_is_not_followed(initc, hub, volume, tmp_path, inside):
     stall(hub)
     first = initc.start("fetch", SOURCE, "--to", volume / "model")
     wait_until_stalled(hub, volume)
@@ -122,13 +123,14 @@ def test_a_link_in_dead_staging_is_not_followed(initc, hub, volume, tmp_path):
     first.wait()
     (complete,) = volume.rglob(f"tree/{OTHER}")
     complete.unlink()
-    outside = tmp_path / "outside"
+    outside = (complete.parent / "blob") if inside else (tmp_path / "outside")
     outside.write_bytes(files(hub)[OTHER])
-    complete.symlink_to(outside)
+    complete.symlink_to("blob" if inside else outside)
     hub.control.reset()
     initc.fetch(SOURCE, volume / "model").must()
     assert not (volume / "model" / OTHER).is_symlink()
-    assert outside.read_bytes() == files(hub)[OTHER]
+    assert inside or outside.read_bytes() == files(hub)[OTHER]
+    assert content(volume / "model") == files(hub)
 
 
 def test_a_waiter_takes_over_from_a_killed_owner_at_once(initc, hub, volume):
