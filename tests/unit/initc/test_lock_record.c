@@ -7,6 +7,20 @@
 
 #define TIMEOUT_MS 90000
 
+/* Field by field: padding may hold anything. */
+static void assert_same_record(const struct lock_record *a, const struct lock_record *b)
+{
+    assert_string_equal(a->nonce, b->nonce);
+    assert_string_equal(a->boot, b->boot);
+    assert_string_equal(a->host, b->host);
+    assert_int_equal(a->flocked, b->flocked);
+    assert_int_equal(a->beats, b->beats);
+    assert_int_equal(a->bytes_done, b->bytes_done);
+    assert_int_equal(a->bytes_total, b->bytes_total);
+    assert_int_equal(a->files_done, b->files_done);
+    assert_int_equal(a->files_total, b->files_total);
+}
+
 static void a_record_has_a_fixed_size_and_comes_back(void **state)
 {
     (void)state;
@@ -26,7 +40,7 @@ static void a_record_has_a_fixed_size_and_comes_back(void **state)
     assert_int_equal(text[LOCK_RECORD_BYTES - 1], '\n');
     assert_null(memchr(text, '\0', sizeof text));
     assert_int_equal(lock_record_parse(text, sizeof text, &out), 0);
-    assert_memory_equal(&in, &out, sizeof in);
+    assert_same_record(&in, &out);
 }
 
 static void the_longest_record_fits(void **state)
@@ -45,7 +59,7 @@ static void the_longest_record_fits(void **state)
     memset(in.host, 'h', sizeof in.host - 1);
     lock_record_format(&in, text);
     assert_int_equal(lock_record_parse(text, sizeof text, &out), 0);
-    assert_memory_equal(&in, &out, sizeof in);
+    assert_same_record(&in, &out);
 }
 
 static void garbage_is_no_record(void **state)

@@ -140,9 +140,12 @@ static void a_key_stands_for_source_version_filters_and_name(void **state)
         const char *source, *version, *include, *name;
         bool same;
     } cases[] = {
-        {"hf://org/name:main", "", "b,a", "m", true}, {"hf://org/name", "main", "a,b,a", "m", true},
-        {"hf://org/name@main", "", "a", "m", false},  {"hf://org/name@main", "", "a,b", "n", false},
-        {"hf://org/name@mai", "", "a,b", "m", false}, {"hf://org/names@main", "", "a,b", "m", false},
+        {"hf://org/name:main", "", "b,a", "m", true},
+        {"hf://org/name", "main", "a,b,a", "m", true},
+        {"hf://org/name@main", "", "a", "m", false},
+        {"hf://org/name@main", "", "a,b", "n", false},
+        {"hf://org/name@mai", "", "a,b", "m", false},
+        {"hf://org/names@main", "", "a,b", "m", false},
     };
     identity_auto struct identity first = {0};
 
