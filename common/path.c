@@ -55,6 +55,23 @@ int path_check_model_file(const char *path, struct err *err)
     return 0;
 }
 
+int path_check_model_directory(const char *what, const char *path, struct err *err)
+{
+    static const char state[] = ".modelberth";
+
+    if (path_check_relative(what, path, err))
+        return -1;
+    for (const char *at = path;; at++) {
+        size_t n = strcspn(at, "/");
+        if (n == strlen(state) && !strncmp(at, state, n))
+            return err_set(err, ERR_INPUT, "%s '%.200s': the name '%s' is reserved for modelberth",
+                           what, path, state);
+        at += n;
+        if (!*at)
+            return 0;
+    }
+}
+
 int path_check_absolute(const char *what, const char *path, struct err *err)
 {
     if (check_characters(what, path, err))

@@ -26,6 +26,12 @@ int path_check_relative(const char *what, const char *path, struct err *err);
  */
 int path_check_model_file(const char *path, struct err *err);
 
+/*
+ * As path_check_relative(), for the directory of a model in its volume: no segment may be
+ * ".modelberth", where staging and locks of other models are.
+ */
+int path_check_model_directory(const char *what, const char *path, struct err *err);
+
 /* Accepts an absolute path whose segments are as above; "/" alone is refused. */
 int path_check_absolute(const char *what, const char *path, struct err *err);
 

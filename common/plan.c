@@ -174,7 +174,7 @@ static int check_model(const struct plan_model *m, const char *where, struct err
 
     if (path_check_absolute("root", m->root, err))
         return err_wrap(err, "%s", where);
-    if (*m->path && path_check_relative("path", m->path, err))
+    if (*m->path && path_check_model_directory("path", m->path, err))
         return err_wrap(err, "%s", where);
     if (*m->credentials && path_check_absolute("credentials", m->credentials, err))
         return err_wrap(err, "%s", where);

@@ -12,18 +12,6 @@
 #include "common/xalloc.h"
 #include "dir.h"
 
-static bool has_state_segment(const char *path)
-{
-    size_t n;
-
-    for (; *path; path += n + (path[n] == '/')) {
-        n = strcspn(path, "/");
-        if (n == strlen(LAYOUT_STATE) && !strncmp(path, LAYOUT_STATE, n))
-            return true;
-    }
-    return false;
-}
-
 int layout_open(struct layout *l, const struct plan_model *model, struct err *err)
 {
     const char *slash = strrchr(model->path, '/');
@@ -33,9 +21,6 @@ int layout_open(struct layout *l, const struct plan_model *model, struct err *er
     l->shown = l->is_root ? xstrdup(model->root) : xasprintf("%s/%s", model->root, model->path);
     l->above = slash ? xstrndup(model->path, (size_t)(slash - model->path)) : xstrdup(".");
     l->name = xstrdup(l->is_root ? "." : slash ? slash + 1 : model->path);
-    if (has_state_segment(model->path))
-        return err_set(err, ERR_INPUT, "path '%.300s': the name '%s' is reserved for modelberth",
-                       model->path, LAYOUT_STATE);
     l->root_fd = open(model->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (l->root_fd < 0)
         return err_errno(err, errno, "cannot open the volume '%s'%s%s%s", model->root,

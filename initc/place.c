@@ -74,7 +74,7 @@ int place_model(struct plan_model *model, const char *dir, struct err *err)
     }
     if (!realpath(at, real))
         return err_errno(err, errno, "cannot open '%s'", at);
-    if (path_check_relative("directory", path, err))
+    if (path_check_model_directory("directory", path, err))
         return -1;
     plan_set(&model->root, real);
     plan_set(&model->path, path);

@@ -47,7 +47,7 @@ static int set_secret(struct request *r, const char *value, struct err *err)
 static int set_path(struct request *r, const char *value, struct err *err)
 {
     plan_set(&r->path, value);
-    return *value ? path_check_relative("the path", value, err) : 0;
+    return *value ? path_check_model_directory("the path", value, err) : 0;
 }
 
 static int set_mount(struct request *r, const char *value, struct err *err)

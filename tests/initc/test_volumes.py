@@ -30,7 +30,7 @@ def mounted(tmp_path):
 
     yield mount
     for place in places:
-        subprocess.run(["umount", place], check=True)
+        subprocess.run(["umount", "--lazy", place], check=True)  # a failed case may still have a process there
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_a_volume_that_fills_up_meanwhile_is_told_and_keeps_what_it_has(initc, h
     hub.control.fault(match="model-00001", origin="cdn", stall_after=100_000)
     one = initc.start("fetch", SOURCE, "--to", volume / "x/model")
     hub.control.wait("model-00001", state="stalled")
-    with open(volume / "filler", "wb") as filler, pytest.raises(OSError):
+    with open(volume / "filler", "wb", buffering=0) as filler, pytest.raises(OSError):
         while True:
             filler.write(bytes(65536))
             filler.flush()

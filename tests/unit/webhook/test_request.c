@@ -106,6 +106,8 @@ static void a_denial_names_key_value_and_way_out(void **state)
     static const char *const cases[][3] = {
         {"'ome.io/pvc-name':'Bad_Name'", "ome.io/pvc-name: \"Bad_Name\"", "PersistentVolumeClaim"},
         {"'ome.io/pvc-subpath':'../x'", "ome.io/pvc-subpath: \"../x\"", "relative to the claim"},
+        {"'ome.io/pvc-subpath':'a/.modelberth/b'", "reserved for modelberth",
+         "relative to the claim"},
         {"'ome.io/pvc-subpath':'/x'", "must be relative", "relative to the claim"},
         {"'ome.io/mount-path':'models'", "ome.io/mount-path: \"models\"", "absolute path"},
         {"'ome.io/mount-path':'/a:b'", "may not contain ':'", "absolute path"},
