@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 WEBHOOK = os.environ.get("MODELBERTH_WEBHOOK", str(ROOT / "build/modelberth-webhook"))
 INITC = os.environ.get("MODELBERTH_INITC", str(ROOT / "build/modelberth-initc"))
 DEADLINE_S = 20
+INTEGRITY = 3  # the init container's exit code for content that is not what was pinned
 COLOURS = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
@@ -191,20 +192,32 @@ def call_on_terminal(command, environment):
     return process.wait()
 
 
-def run_plan(container, volume):
+def mount_namespace():
+    """The command that gives a process its own mounts; None where this is not allowed, as in many containers."""
+    command = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--mount"]
+    allowed = subprocess.run([*command, "mount", "-t", "tmpfs", "demo", "/mnt"], capture_output=True, check=False).returncode == 0
+    return command if allowed else None
+
+
+def run_plan(container, volume, namespace, wanted):
     """Runs the init container's command with its environment, the folder `volume` mounted where the claim would be."""
     claim = container["volumeMounts"][0]["mountPath"]
-    namespaces = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--mount"]
-    script = ('mount -t tmpfs demo /mnt && mkdir -p "$1" && mount --bind "$2" "$1" && shift 2 && exec "$@"')
     environment = dict(os.environ, **{e["name"]: e["value"] for e in container["env"]})
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         environment.pop(name, None)
+    command = [INITC, *container["args"]]
+    if namespace:
+        script = 'mount -t tmpfs demo /mnt && mkdir -p "$1" && mount --bind "$2" "$1" && shift 2 && exec "$@"'
+        command = [*namespace, "sh", "-c", script, "sh", claim, str(volume), *command]
+    else:
+        environment["MODELBERTH_PLAN"] = environment["MODELBERTH_PLAN"].replace(claim, str(volume))
     print(paint("2", f"$ modelberth-initc {' '.join(container['args'])}        # with the pod's MODELBERTH_PLAN"), flush=True)
     started = time.perf_counter()
-    code = call_on_terminal([*namespaces, "sh", "-c", script, "sh", claim, str(volume), INITC, *container["args"]], environment)
+    code = call_on_terminal(command, environment)
     elapsed = (time.perf_counter() - started) * 1000
     print(paint("1;32" if code == 0 else "1;31", f"exit code {code}") + f", {elapsed:.0f} ms with process start", flush=True)
-    return code
+    if code != wanted:
+        fail(f"exit code {wanted} was expected")
 
 
 def flip_byte(path):
@@ -258,22 +271,21 @@ def main():
         container = stored["spec"]["initContainers"][0]
         volume = work / "claim"
         volume.mkdir()
+        namespace = mount_namespace()
         step("The init container on the empty claim: download, verify, publish")
-        first = run_plan(container, volume)
+        if not namespace:
+            print(f"(no mount namespace to be had here: in the plan, {volume} takes the place of the claim's mount)")
+        run_plan(container, volume, namespace, 0)
 
         step("Once more, as a second replica or a restart would: nothing to download")
-        second = run_plan(container, volume)
+        run_plan(container, volume, namespace, 0)
 
         model = volume / "acme/tiny-llama"
         shard = sorted(model.glob("*.safetensors"))[-1]
         step(f"One byte of {shard.name} flipped on the volume: the serving container must not start")
         flip_byte(shard)
-        third = run_plan(container, volume)
-
-        print()
-        if (first, second, third) != (0, 0, 3):
-            fail(f"exit codes {first}, {second}, {third}; 0, 0, 3 expected")
-        print("Downloaded once, verified at every start, and refused when it is not what was pinned.")
+        run_plan(container, volume, namespace, INTEGRITY)
+        print("\nDownloaded once, verified at every start, and refused when it is not what was pinned.")
 
 
 if __name__ == "__main__":
