@@ -235,5 +235,5 @@ def test_tls_1_1_is_refused_and_1_2_and_1_3_are_taken(webhook):
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
         context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
     with socket.create_connection(("127.0.0.1", webhook.port), timeout=10) as plain:
-        with pytest.raises(ssl.SSLError, match="alert protocol version|EOF occurred"):  # by the server
+        with pytest.raises(ssl.SSLError, match="alert protocol version|EOF"):  # by the server
             context.wrap_socket(plain, server_hostname="localhost")
