@@ -16,7 +16,7 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/modelberth
 build_packages="gcc libc6-dev make pkg-config libmicrohttpd-dev libgnutls28-dev libjansson-dev libyaml-dev
     libcurl4-openssl-dev libssl-dev openssl ca-certificates python3 curl"
 python_packages="python3 python3-venv ca-certificates"
-check_packages="$build_packages $python_packages libcmocka-dev"
+check_packages="$build_packages $python_packages libcmocka-dev git"
 cluster_packages="etcd-server containerd runc containernetworking-plugins iptables conntrack iproute2 mount util-linux
     procps busybox-static curl binutils openssl $python_packages"
 
