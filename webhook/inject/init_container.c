@@ -194,9 +194,18 @@ static void keep_others(json_t *list, const json_t *old, const char *key)
 /* A volume of ours that is not asked for any more must not come back as somebody else's. */
 static void drop_stale_mounts(const struct pod *pod, json_t *mounts)
 {
-    for (size_t i = json_array_size(mounts); i-- > 0;) {
-        const char *volume = json_string_value(json_object_get(json_array_get(mounts, i), "name"));
-        if (!volume || !pod_volume(pod, volume))
+    json_auto_t *names = json_object();
+    size_t i;
+    json_t *volume;
+
+    json_array_foreach(json_object_get(pod->spec, "volumes"), i, volume) {
+        const char *name = json_string_value(json_object_get(volume, "name"));
+        if (name)
+            json_object_set_new(names, name, json_true());
+    }
+    for (i = json_array_size(mounts); i-- > 0;) {
+        const char *name = json_string_value(json_object_get(json_array_get(mounts, i), "name"));
+        if (!name || !json_object_get(names, name))
             json_array_remove(mounts, i);
     }
 }

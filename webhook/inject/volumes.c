@@ -179,28 +179,31 @@ static void put_secret(const char *secret, json_t *volumes, const char *path, st
                patch);
 }
 
-static void remove_mounts(const struct containers *containers, const char *volume,
-                          struct patch *patch)
+static bool is_stale(const json_t *element, const struct strlist *used)
 {
-    for (size_t i = 0; i < containers->n; i++) {
-        json_t *mounts = json_object_get(containers->v[i].json, "volumeMounts");
-        autofree char *path = pointer_key(containers->v[i].path, "volumeMounts");
-        size_t at;
-        while (named_element(mounts, volume, &at))
-            patch_remove_at(patch, mounts, path, at);
-    }
+    const char *name = json_string_value(json_object_get(element, "name"));
+
+    return name && volume_is_ours(name) && !strlist_has(used, name);
+}
+
+/* One pass from the end: a pod may hold as many of them as fit into a request. */
+static void remove_stale_elements(json_t *list, const char *path, const struct strlist *used,
+                                  struct patch *patch)
+{
+    for (size_t i = json_array_size(list); i-- > 0;)
+        if (is_stale(json_array_get(list, i), used))
+            patch_remove_at(patch, list, path, i);
 }
 
 static void remove_stale(const struct containers *containers, const struct strlist *used,
                          json_t *volumes, const char *path, struct patch *patch)
 {
-    for (size_t i = json_array_size(volumes); i-- > 0;) {
-        const char *name = json_string_value(json_object_get(json_array_get(volumes, i), "name"));
-        if (!name || !volume_is_ours(name) || strlist_has(used, name))
-            continue;
-        remove_mounts(containers, name, patch);
-        patch_remove_at(patch, volumes, path, i);
+    for (size_t i = 0; i < containers->n; i++) {
+        autofree char *mounts = pointer_key(containers->v[i].path, "volumeMounts");
+        remove_stale_elements(json_object_get(containers->v[i].json, "volumeMounts"), mounts, used,
+                              patch);
     }
+    remove_stale_elements(volumes, path, used, patch);
 }
 
 int volumes_apply(const struct pod *pod, const struct containers *containers,
